@@ -1,0 +1,1 @@
+"""Prefect blocks: what a user configures in the UI."""

@@ -1,0 +1,1 @@
+"""The flows: what happens in which order."""

@@ -1,0 +1,66 @@
+"""Agent profiles: what a person configures, in `[agents.NAME]` of graftline.toml or as a Prefect block.
+
+One class serves both places, so a field exists once. A profile is plain data; `graftline.agents.backends` turns it
+into a backend.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+
+class AgentProfile(BaseModel):
+    """What every type of agent has in common."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    env: dict[str, str] = Field(
+        default_factory=dict,
+        title="Environment",
+        description="Variables the agent's process gets; no secrets",
+    )
+    pass_env: list[str] = Field(
+        default_factory=list,
+        title="Passed environment",
+        description="Names of variables that the agent's process gets from graftline's own environment",
+    )
+
+
+class CommandProfile(AgentProfile):
+    """Any executable: prompt on stdin, cwd is the worktree, facts in `GRAFTLINE_TASK_*`."""
+
+    type: Literal["command"] = "command"
+    command: list[str] = Field(min_length=1, title="Command", description="The argv to run, never through a shell")
+    cost_usd: float | None = Field(
+        default=None,
+        ge=0,
+        title="Cost per call",
+        description="US dollars one call costs; unknown when left out",
+    )
+
+
+class ClaudeCodeProfile(AgentProfile):
+    """The Claude Code CLI, headless."""
+
+    type: Literal["claude-code"] = "claude-code"
+    binary: str = Field(default="claude", title="Binary", description="Name on PATH, or path, of the CLI")
+    model: str = Field(default="", title="Model", description="Model name or alias; the CLI's default when empty")
+    fallback_model: str = Field(
+        default="", title="Fallback model", description="Model used when the first one is overloaded"
+    )
+    base_url: str = Field(
+        default="",
+        title="Base URL",
+        description="API address; ANTHROPIC_BASE_URL of the environment when empty",
+    )
+    api_key: SecretStr | None = Field(
+        default=None, title="API key", description="ANTHROPIC_API_KEY of the environment when left out"
+    )
+    max_turns: int | None = Field(default=None, gt=0, title="Turn limit", description="Turns one call may take")
+
+
+AnyProfile = Annotated[CommandProfile | ClaudeCodeProfile, Field(discriminator="type")]
+PROFILE_TYPES: dict[str, type[CommandProfile] | type[ClaudeCodeProfile]] = {
+    "claude-code": ClaudeCodeProfile,
+    "command": CommandProfile,
+}

@@ -1,0 +1,1 @@
+"""Verification: which tests to run, in which interpreter, what they said and whose failure it is."""

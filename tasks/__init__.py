@@ -1,0 +1,1 @@
+"""The Prefect tasks: one unit of work each, thin over the core."""

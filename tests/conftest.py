@@ -1,0 +1,52 @@
+"""Fixtures every test shares: nothing of the person's own home, git configuration or state is touched."""
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+MakeRepository = Callable[..., Path]
+
+
+def run_git(folder: Path, *arguments: str) -> str:
+    """Run the user's side of git in a test repository; graftline's own calls go through `graftline.git`."""
+    done = subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture(autouse=True)
+def isolated_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home, a state directory and a git identity of the test's own, and no inherited variables."""
+    home = tmp_path_factory.mktemp("home")
+    for name in list(os.environ):
+        if name.startswith(("GIT_", "GRAFTLINE_", "ANTHROPIC_", "CLAUDE")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    (home / ".gitconfig").write_text(
+        "[user]\n\tname = Test User\n\temail = test@example.com\n[init]\n\tdefaultBranch = main\n"
+        "[commit]\n\tgpgsign = false\n"
+    )
+    return home
+
+
+@pytest.fixture
+def make_repository(tmp_path: Path) -> MakeRepository:
+    """Make a real repository with one commit: `make_repository({"a.py": "x = 1\\n"}, name="repo")`."""
+
+    def make(files: Mapping[str, str] | None = None, *, name: str = "repository") -> Path:
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        run_git(folder, "init", "-q", "-b", "main")
+        for path, content in (files or {"README.md": "hello\n"}).items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(content)
+        run_git(folder, "add", "-A")
+        run_git(folder, "commit", "-qm", "first")
+        return folder
+
+    return make
