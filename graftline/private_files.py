@@ -1,5 +1,6 @@
 """Files and folders of the state directory: for their owner only, written whole or not at all."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ def make_folder(folder: Path) -> Path:
         for path in reversed(missing):
             path.mkdir(mode=FOLDER_MODE, exist_ok=True)
         if not folder.is_dir():
-            raise NotADirectoryError(20, "it is not a folder")
+            raise NotADirectoryError(errno.ENOTDIR, "it is not a folder")
     return folder
 
 

@@ -1,5 +1,6 @@
 """The journal keeps what was appended through crashes, full disks and odd text."""
 
+import fcntl
 import json
 import os
 import stat
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from contextvars import copy_context
 from pathlib import Path
@@ -170,6 +171,18 @@ def test_threads_and_processes_never_mix_their_lines(journal: Journal) -> None:
     entries = journal.entries()
     assert sorted(str(entry.data["who"]) for entry in entries) == ["process"] * 40 + ["thread"] * 40
     assert [entry.data["n"] for entry in entries if entry.data["who"] == "process"] == list(range(40))
+
+
+def test_append_waits_for_a_writer_that_is_in_the_middle_of_a_line(journal: Journal) -> None:
+    line = journal.append(EventKind.WARNING, text="first").model_dump_json().encode() + b"\n"
+    with journal.path.open("ab", buffering=0) as other_writer, ThreadPoolExecutor(1) as threads:
+        fcntl.flock(other_writer, fcntl.LOCK_EX)
+        other_writer.write(line[:20])
+        appended = threads.submit(journal.append, EventKind.WARNING, text="third")
+        wait([appended], timeout=0.2)  # time for an append that does not wait to do its damage
+        other_writer.write(line[20:])
+        fcntl.flock(other_writer, fcntl.LOCK_UN)
+    assert [entry.data["text"] for entry in journal.entries()] == ["first", "first", "third"]
 
 
 def test_full_disk_names_the_place_and_the_journal_goes_on_when_there_is_room(

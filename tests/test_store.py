@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from graftline.errors import CannotRunError, GraftlineError, SettingsError, UnknownRunError
@@ -101,6 +101,7 @@ def test_path_that_is_not_unicode_is_recorded_as_its_bytes(tmp_path: Path) -> No
 @given(
     ids=st.lists(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", fullmatch=True), min_size=2, max_size=6, unique=True)
 )
+@example(ids=["a" * 30, "a" * 30 + "b", "a" * 15])
 def test_no_two_worktrees_of_a_run_share_a_folder(ids: list[str]) -> None:
     run = RepositoryStore(Path("/state/repos/x")).run(FIRST_ID)
     places = [run.verify_worktree(n) for n in (1, 2)]
