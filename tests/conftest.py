@@ -1,8 +1,11 @@
 """Fixtures every test shares: nothing of the person's own home, git configuration or state is touched."""
 
 import os
+import resource
+import signal
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,3 +53,21 @@ def make_repository(tmp_path: Path) -> MakeRepository:
         return folder
 
     return make
+
+
+@pytest.fixture
+def disk_full_at() -> Callable[[int], AbstractContextManager[None]]:
+    """`with disk_full_at(SIZE)`: no file grows beyond SIZE bytes; a write across it is cut, as on a full disk."""
+
+    @contextmanager
+    def limit(size: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            signal.signal(signal.SIGXFSZ, handler)
+
+    return limit

@@ -1,0 +1,294 @@
+"""The ledger: one row per paid call, in one SQLite file for all runs of this machine.
+
+A row is written when its money is reserved, before the call starts, and completed when the call is over. So a call that
+a crash cut off still has its row: it stays open, and counts at its reservation until somebody completes it.
+"""
+
+import fcntl
+import math
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from graftline.agents.outcome import OutcomeKind, Usage
+from graftline.errors import CannotRunError, GraftlineError, UserError
+from graftline.private_files import make_folder, writing
+
+SCHEMA_VERSION = 1
+BUSY_SECONDS = 30.0
+# Sums of binary fractions miss the decimal sum by far less than this, and this is far less than any price.
+TOLERANCE_USD = 1e-9
+
+_SCHEMA = """
+CREATE TABLE calls (
+    id            INTEGER PRIMARY KEY,
+    run_id        TEXT NOT NULL,
+    role          TEXT NOT NULL,
+    task          TEXT,
+    attempt       INTEGER,
+    backend       TEXT NOT NULL,
+    version       TEXT NOT NULL DEFAULT '',
+    model         TEXT NOT NULL DEFAULT '',
+    input_tokens  INTEGER,
+    output_tokens INTEGER,
+    cached_tokens INTEGER,
+    cost_usd      REAL,              -- null: unknown, which is not 0
+    reserved_usd  REAL NOT NULL,
+    seconds       REAL,
+    outcome       TEXT,
+    started_at    TEXT NOT NULL,
+    ended_at      TEXT               -- null: still open
+);
+CREATE INDEX calls_of_run ON calls (run_id);
+"""
+
+
+class Role(StrEnum):
+    """What a call was paid for."""
+
+    TASK = "task"
+    HEAL = "heal"
+    PLANNER = "planner"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One row: one call, running (`ended_at` is None) or over."""
+
+    id: int
+    run_id: str
+    role: Role
+    task: str | None
+    attempt: int | None
+    backend: str
+    version: str
+    model: str
+    usage: Usage
+    reserved_usd: float
+    seconds: float | None
+    outcome: OutcomeKind | None
+    started_at: datetime
+    ended_at: datetime | None
+
+    @property
+    def is_open(self) -> bool:
+        """The call has not been completed: it runs, or whoever ran it is gone."""
+        return self.ended_at is None
+
+    @property
+    def estimated_usd(self) -> float:
+        """What the call counts for under the cap: its cost, or its reservation while the cost is unknown."""
+        return self.reserved_usd if self.usage.cost_usd is None else self.usage.cost_usd
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a run has spent, derived from its calls."""
+
+    calls: tuple[Call, ...] = ()
+
+    @property
+    def known_usd(self) -> float:
+        """The sum of all known costs."""
+        return math.fsum(call.usage.cost_usd for call in self.calls if call.usage.cost_usd is not None)
+
+    @property
+    def unknown_calls(self) -> int:
+        """How many calls have no known cost, running ones included."""
+        return sum(call.usage.cost_usd is None for call in self.calls)
+
+    @property
+    def cost_usd(self) -> float | None:
+        """The cost of the run, None when it is not known of every call."""
+        return None if self.unknown_calls else self.known_usd
+
+    @property
+    def reserved_usd(self) -> float:
+        """What running calls hold in reserve; a part of `estimated_usd`."""
+        return math.fsum(call.reserved_usd for call in self.calls if call.is_open)
+
+    @property
+    def estimated_usd(self) -> float:
+        """What counts against the cap: known costs, and every unknown one, running or over, at its reservation."""
+        return math.fsum(call.estimated_usd for call in self.calls)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The open ledger. It keeps no connection, so threads and processes may share it."""
+
+    path: Path
+
+    @classmethod
+    def open(cls, state_dir: Path) -> "Ledger":
+        """Open the ledger of a state directory, making it when there is none; a newer schema is refused."""
+        ledger = cls(make_folder(state_dir) / "ledger.db")
+        with _alone(state_dir / "ledger.lock"):
+            if not ledger.path.exists():
+                with writing(ledger.path):  # SQLite would make it with the umask; -wal and -shm take after it
+                    os.close(os.open(ledger.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            with ledger._connection() as connection:
+                (version,) = connection.execute("PRAGMA user_version").fetchone()
+                if version > SCHEMA_VERSION:
+                    raise UserError(
+                        f"{ledger.path} was written by a newer graftline (schema {version}, this one knows "
+                        f"{SCHEMA_VERSION}): update graftline, or name another place with GRAFTLINE_STATE_DIR"
+                    )
+                if version < SCHEMA_VERSION:
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    connection.executescript(
+                        f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+                    )
+        return ledger
+
+    def try_reserve(
+        self,
+        run_id: str,
+        role: Role,
+        task: str | None,
+        attempt: int | None,
+        backend: str,
+        *,
+        amount_usd: float,
+        cap_usd: float,
+    ) -> int | None:
+        """Reserve money for one call and return the row's id, or None when it does not fit under the run's cap.
+
+        Looking and reserving is one transaction, so no two calls get the same money. An amount of 0 always fits.
+        """
+        if not (math.isfinite(amount_usd) and amount_usd >= 0):
+            raise ValueError(f"cannot reserve {amount_usd} USD")
+        with self._connection() as connection, _transaction(connection):
+            committed_usd = _account(connection, run_id).estimated_usd
+            if amount_usd > 0 and not committed_usd + amount_usd <= cap_usd + TOLERANCE_USD:
+                return None
+            return connection.execute(
+                "INSERT INTO calls (run_id, role, task, attempt, backend, reserved_usd, started_at) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (run_id, Role(role).value, task, attempt, backend, amount_usd, datetime.now(UTC).isoformat()),
+            ).lastrowid
+
+    def complete(
+        self, call: int, usage: Usage, *, outcome: OutcomeKind, version: str = "", model: str = "", seconds: float = 0.0
+    ) -> None:
+        """Enter how a call ended; a call that was completed before keeps its first entry.
+
+        A call that never started costs a known 0. What an agent reports that cannot be (a negative or infinite cost, a
+        negative count) is entered as unknown.
+        """
+        with self._connection() as connection, _transaction(connection):
+            done = connection.execute(
+                "UPDATE calls SET version = ?, model = ?, input_tokens = ?, output_tokens = ?, cached_tokens = ?, "
+                "cost_usd = ?, seconds = ?, outcome = ?, ended_at = ? "
+                "WHERE id = ? AND ended_at IS NULL",
+                (
+                    _text(version),
+                    _text(model),
+                    _count(usage.input_tokens),
+                    _count(usage.output_tokens),
+                    _count(usage.cached_tokens),
+                    _amount(usage.cost_usd),
+                    _amount(seconds),
+                    OutcomeKind(outcome).value,
+                    datetime.now(UTC).isoformat(),
+                    call,
+                ),
+            )
+            if not done.rowcount and not connection.execute("SELECT 1 FROM calls WHERE id = ?", (call,)).fetchone():
+                raise GraftlineError(f"{self.path} has no call {call} to complete")
+
+    def account(self, run_id: str) -> Account:
+        """What a run has spent and reserved so far."""
+        with self._connection() as connection:
+            return _account(connection, run_id)
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+            try:
+                connection.row_factory = sqlite3.Row
+                # FULL: a paid call must not leave the books with the power, as NORMAL allows in WAL mode.
+                connection.execute("PRAGMA synchronous = FULL")
+                yield connection
+            finally:
+                connection.close()
+        except sqlite3.Error as error:
+            raise CannotRunError(
+                f"cannot use the ledger {self.path}: {error}. Without it no call can be paid for: make room there or "
+                "make it readable, or name another place with GRAFTLINE_STATE_DIR."
+            ) from error
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Hold a lock file: SQLite's own waiting does not cover the change to WAL mode.
+
+    The lock is not the database itself, since closing a file drops all of the process's locks on it, SQLite's included.
+    """
+    with writing(lock):
+        descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        with writing(lock):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Take the write lock at once: a transaction that reads first can fail when it turns to writing.
+
+    After an error nothing is committed, and closing the connection undoes what was done.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    yield
+    connection.execute("COMMIT")
+
+
+def _account(connection: sqlite3.Connection, run_id: str) -> Account:
+    rows = connection.execute("SELECT * FROM calls WHERE run_id = ? ORDER BY id", (run_id,))
+    return Account(tuple(_call(row) for row in rows))
+
+
+def _call(row: sqlite3.Row) -> Call:
+    return Call(
+        id=row["id"],
+        run_id=row["run_id"],
+        role=Role(row["role"]),
+        task=row["task"],
+        attempt=row["attempt"],
+        backend=row["backend"],
+        version=row["version"],
+        model=row["model"],
+        usage=Usage(
+            cost_usd=row["cost_usd"],
+            input_tokens=row["input_tokens"],
+            output_tokens=row["output_tokens"],
+            cached_tokens=row["cached_tokens"],
+        ),
+        reserved_usd=row["reserved_usd"],
+        seconds=row["seconds"],
+        outcome=None if row["outcome"] is None else OutcomeKind(row["outcome"]),
+        started_at=datetime.fromisoformat(row["started_at"]),
+        ended_at=None if row["ended_at"] is None else datetime.fromisoformat(row["ended_at"]),
+    )
+
+
+def _text(value: str) -> str:
+    """What an agent says of itself may hold half a surrogate pair, which SQLite refuses."""
+    return value.encode("utf-8", "replace").decode("utf-8")
+
+
+def _amount(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) and value >= 0 else None
+
+
+def _count(value: int | None) -> int | None:
+    return value if value is not None and 0 <= value < 2**63 else None
