@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types contracts coverage agents bench clean
+.PHONY: help demo test lint types contracts coverage agents bench lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
@@ -52,5 +52,10 @@ agents: ## install the real agent CLIs that the end-to-end tests drive (needs No
 bench: $(VENV)/.develop ## measure what a run costs beside its agents
 	$(BIN)/python -m benchmarks.floor
 
+lock: ## resolve afresh within the bounds of pyproject.toml and write the locked set
+	$(MAKE) VENV=$(VENV)-lock CONSTRAINTS= $(VENV)-lock/.develop
+	$(VENV)-lock/bin/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools > requirements.lock
+	rm -rf $(VENV)-lock
+
 clean: ## remove what these targets made
-	rm -rf $(VENV) build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lock build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
