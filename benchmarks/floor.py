@@ -109,9 +109,9 @@ def measure_floor(shape: Shape, agent_seconds: float, *, file_count: int) -> Mea
 
         async def run() -> tuple[Measurement, str]:
             floor = _Floor(repository, folder / "worktrees", agent)
-            wall, cpu = time.monotonic(), _cpu_seconds()
+            wall, cpu = time.monotonic(), cpu_seconds()
             result = await floor.run(shape)
-            measured = Measurement(len(shape), time.monotonic() - wall, _cpu_seconds() - cpu, floor.git_processes)
+            measured = Measurement(len(shape), time.monotonic() - wall, cpu_seconds() - cpu, floor.git_processes)
             return measured, await floor.git(repository, "ls-tree", "--name-only", result)
 
         measurement, files = asyncio.run(run())
@@ -121,7 +121,8 @@ def measure_floor(shape: Shape, agent_seconds: float, *, file_count: int) -> Mea
     return measurement
 
 
-def _cpu_seconds() -> float:
+def cpu_seconds() -> float:
+    """User and system time so far, of this process and of all children it has waited for."""
     usages = (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
