@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # The locked set; `make CONSTRAINTS= test` resolves fresh.
 CONSTRAINTS ?= --constraint requirements.lock
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -50,7 +50,7 @@ agents: ## install the real agent CLIs that the end-to-end tests drive (needs No
 	npm install --prefix tests/e2e
 
 bench: $(VENV)/.develop ## measure what a run costs beside its agents
-	$(BIN)/python -m benchmarks.floor
+	$(BIN)/python -m benchmarks.overhead
 
 lock: ## resolve afresh within the bounds of pyproject.toml and write the locked set
 	$(MAKE) VENV=$(VENV)-lock CONSTRAINTS= $(VENV)-lock/.develop
