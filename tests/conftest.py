@@ -1,16 +1,30 @@
-"""Fixtures every test shares: nothing of the person's own home, git configuration or state is touched."""
+"""Fixtures every test shares: nothing of the person's own home, git configuration, Prefect or state is touched."""
 
 import os
 import resource
+import shutil
 import signal
+import socket
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.leftovers import end_leftovers, processes_in
+
 MakeRepository = Callable[..., Path]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give Prefect a home of this session's own: it reads its settings when a test module imports it."""
+    home = tempfile.mkdtemp(prefix="prefect-home-")
+    config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+        del os.environ[name]
+    os.environ.update(PREFECT_HOME=home, PREFECT_SERVER_ANALYTICS_ENABLED="false", DO_NOT_TRACK="1")
 
 
 def run_git(folder: Path, *arguments: str) -> str:
@@ -35,6 +49,29 @@ def isolated_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
         "[commit]\n\tgpgsign = false\n"
     )
     return home
+
+
+@pytest.fixture(autouse=True)
+def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail a test whose process reaches for the network; loopback is allowed."""
+    connect = socket.socket.connect
+
+    def connect_to_loopback(self: socket.socket, address: tuple[str, int]) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not address[0].startswith(("127.", "::1", "localhost")):
+            pytest.fail(f"the test reached for the network: {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect_to_loopback)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running(isolated_environment: Path, tmp_path: Path) -> Iterator[None]:
+    """Fail a test that leaves a process running, and end the process; servers of wider fixtures are older and stay."""
+    folders = (isolated_environment, tmp_path)
+    before = processes_in(folders)
+    yield
+    left = end_leftovers(processes_in(folders) - before)
+    assert not left, "the test left processes running:\n" + "\n".join(left)
 
 
 @pytest.fixture

@@ -1,0 +1,61 @@
+# The targets are the CI: .ci/run calls nothing else to judge the code. `make` alone lists them.
+# A fresh machine needs Python 3.11 or newer, pip and git; everything else goes into .venv.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+# The locked set; `make CONSTRAINTS= test` resolves fresh.
+CONSTRAINTS ?= --constraint requirements.lock
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types contracts coverage agents bench lock clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
+
+# Stamps, so that a second `make` installs nothing; the source itself is installed editable.
+$(VENV)/.runtime: pyproject.toml requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "graftline needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --upgrade 'pip>=25.1'
+	$(PIP) install $(CONSTRAINTS) --editable .
+	touch $@
+
+$(VENV)/.develop: $(VENV)/.runtime
+	$(PIP) install $(CONSTRAINTS) --editable . --group lint --group types --group test
+	touch $@
+
+demo: $(VENV)/.runtime ## run a plan end to end with a scripted agent: no key, no agent CLI, no server of yours
+	$(BIN)/graftline demo
+
+test: $(VENV)/.develop ## run the test suite
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+coverage: $(VENV)/.develop ## run the test suite and report what it covers
+	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+
+lint: $(VENV)/.develop ## check format and lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.develop ## check types of source, tests and benchmarks
+	$(BIN)/mypy
+
+contracts: $(VENV)/.develop ## check the direction of imports
+	$(BIN)/lint-imports --no-logo
+
+agents: ## install the real agent CLIs that the end-to-end tests drive (needs Node.js)
+	npm install --prefix tests/e2e
+
+bench: $(VENV)/.develop ## measure what a run costs beside its agents
+	$(BIN)/python -m benchmarks.overhead
+
+lock: ## resolve afresh within the bounds of pyproject.toml and write the locked set
+	$(MAKE) VENV=$(VENV)-lock CONSTRAINTS= $(VENV)-lock/.develop
+	$(VENV)-lock/bin/python -m pip freeze --exclude-editable --exclude pip --exclude setuptools > requirements.lock
+	rm -rf $(VENV)-lock
+
+clean: ## remove what these targets made
+	rm -rf $(VENV) $(VENV)-lock build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
