@@ -1,4 +1,4 @@
-# The targets are the CI: .ci/run calls nothing else to judge the code. `make` alone lists them.
+# The targets are the CI: .ci/run sets up and judges a checkout with them. `make` alone lists them.
 # A fresh machine needs Python 3.11 or newer, pip and git; everything else goes into .venv.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
