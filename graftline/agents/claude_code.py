@@ -149,7 +149,7 @@ def read_guide(worktree: Path) -> str:
             return ""
         with real.open("rb") as file:
             content = file.read(GUIDE_BYTES + 1)
-    except OSError:
+    except (OSError, RuntimeError):  # RuntimeError: a loop of links, before Python 3.13
         return ""
     guide = content[:GUIDE_BYTES].decode(errors="ignore").replace("\0", "").strip()
     cut = f"\n\n[CLAUDE.md is longer than {GUIDE_BYTES} bytes; read the rest in the file]"

@@ -25,7 +25,7 @@ def plain_line(text: str, max_chars: int) -> str:
 def plain_end(text: str, max_chars: int) -> str:
     """The last `max_chars` of the text, where programs say what went wrong."""
     clean = plain_text(text[-8 * max_chars :]).strip()
-    return clean if len(clean) <= max_chars else f"…{clean[1 - max_chars :]}"
+    return clean if len(clean) <= max_chars else f"…{clean[len(clean) - max_chars + 1 :]}"
 
 
 def fenced(text: str, max_chars: int) -> str:
