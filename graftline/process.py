@@ -1,9 +1,31 @@
-"""The only place that starts a child process (short git calls apart)."""
+"""The only place that starts a child process (short git calls apart), and the only one that ends it.
 
+A child gets its own session and process group, an environment that is given whole, and a stdin that is a file at its
+end: never an open pipe, which some programs read for ever. Its output is streamed to log files. However it ends, by
+itself, at a limit or because the caller was cancelled, its whole group is ended and the child is reaped.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from asyncio.subprocess import Process
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+import anyio
+
+from graftline.child_output import ChildOutput
+from graftline.errors import CannotRunError
+
+# Time that output already on its way gets once the child is gone: whoever still holds the pipe then is a grandchild.
+DRAIN_SECONDS = 0.5
+POLL_SECONDS = 0.02
 
 
 class Ending(StrEnum):
@@ -26,7 +48,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Limits:
-    """When a process is ended; None means no such limit."""
+    """When a process is ended; None means no such limit. Output on stderr counts against a stall too."""
 
     wall_seconds: float | None = None
     stall_seconds: float | None = None
@@ -35,7 +57,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class ProcessIdentity:
-    """Names a process group so that a later graftline can end it: pid alone may have been reused."""
+    """Names a process group so that a later graftline can end it: pid alone may have been reused.
+
+    `started` is opaque; it is empty, and matches nothing, when the process was gone before it could be looked at.
+    """
 
     pid: int
     started: str
@@ -43,12 +68,16 @@ class ProcessIdentity:
 
 @dataclass(frozen=True)
 class ProcessResult:
-    """How a process ended; `status` is the exit status, negative for a signal."""
+    """How a process ended; `status` is the exit status, negative for a signal.
+
+    `tail` is the end of its output for people: of stdout, then of stderr. `stderr_tail` is the latter alone.
+    """
 
     status: int
     ending: Ending
     seconds: float
     tail: str
+    stderr_tail: str = ""
 
 
 async def run_process(
@@ -59,4 +88,216 @@ async def run_process(
     on_line: Callable[[str], None] | None = None,
     on_start: Callable[[ProcessIdentity], None] | None = None,
 ) -> ProcessResult:
-    """Run a command to its end, streaming its output to `log`."""
+    """Run a command to its end, streaming its stdout to `log` and its stderr to `<log>.stderr`.
+
+    Returns when the child is over, also while a grandchild still holds its output. `on_line` gets each line of stdout
+    without its end; an exception from it ends the process group and is passed on, as a cancellation is. Raises
+    `CannotRunError` when the command cannot be started. A log of an earlier call is replaced.
+    """
+    begun = time.monotonic()
+    with ChildOutput(log, on_line) as stdout, ChildOutput(log.with_name(f"{log.name}.stderr"), None) as stderr:
+        starting = asyncio.create_task(_start(command, stdout, stderr))
+        try:
+            # Not `await starting`: a cancellation at this very moment would leave a child that nobody knows of.
+            await asyncio.wait({starting})
+            process = starting.result()
+            if on_start is not None:
+                seen = _look_up(process.pid)
+                on_start(ProcessIdentity(process.pid, seen.started if seen else ""))
+            ending = await _watch(process, (stdout, stderr), limits, begun)
+        finally:
+            await _finish(starting, (stdout, stderr), limits.grace_seconds)
+        stdout.conclude()
+        stderr.conclude()
+        return ProcessResult(
+            status=await process.wait(),
+            ending=ending,
+            seconds=time.monotonic() - begun,
+            tail=stdout.tail + stderr.tail,
+            stderr_tail=stderr.tail,
+        )
+
+
+def is_alive(identity: ProcessIdentity) -> bool:
+    """Whether the very process that the identity names still runs; a zombie does not."""
+    seen = _look_up(identity.pid)
+    return seen is not None and seen.started == identity.started and not seen.is_zombie
+
+
+async def end_group(identity: ProcessIdentity, grace_seconds: float) -> bool:
+    """End a process group that an earlier graftline left behind; False when there is nothing to end.
+
+    Nothing is signalled unless pid and start time both match: the pid may belong to a stranger by now.
+    """
+    seen = _look_up(identity.pid)
+    if seen is None or seen.started != identity.started or not _group_lives(identity.pid):
+        return False
+    with anyio.CancelScope(shield=True):
+        await _end(identity.pid, grace_seconds, asyncio.Event())
+    return True
+
+
+async def _start(command: Command, stdout: ChildOutput, stderr: ChildOutput) -> Process:
+    program = command.argv[0]
+    if not command.cwd.is_dir():
+        raise CannotRunError(f"cannot run {program!r} in {command.cwd}: there is no such folder")
+    await stdout.connect()
+    await stderr.connect()
+    try:
+        with tempfile.TemporaryFile() as stdin:
+            stdin.write(command.stdin)
+            stdin.seek(0)
+            process = await asyncio.create_subprocess_exec(
+                *command.argv,
+                cwd=command.cwd,
+                env=command.env,
+                stdin=stdin if command.stdin else asyncio.subprocess.DEVNULL,
+                stdout=stdout.child_side,
+                stderr=stderr.child_side,
+                start_new_session=True,
+                preexec_fn=_listen_to_sigint if signal.getsignal(signal.SIGINT) is signal.SIG_IGN else None,
+            )
+    except FileNotFoundError as error:
+        message = f"cannot run {program!r}: it (or the interpreter its first line names) was not found; PATH is "
+        raise CannotRunError(f"{message}{command.env.get('PATH', '')!r}") from error
+    except PermissionError as error:
+        raise CannotRunError(f"cannot run {program!r}: it is not an executable file; chmod +x it") from error
+    except (OSError, ValueError) as error:
+        # ValueError: a NUL in an argument, "=" in a variable's name.
+        raise CannotRunError(f"cannot run {program!r}: {error}") from error
+    # Ours would keep the output from ever coming to its end.
+    stdout.child_side.close()
+    stderr.child_side.close()
+    return process
+
+
+def _listen_to_sigint() -> None:
+    """Give the child the default Ctrl-C: what we ignore, as under nohup, it would ignore too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+async def _watch(process: Process, outputs: tuple[ChildOutput, ...], limits: Limits, begun: float) -> Ending:
+    """Wait for the end of the process or a limit, and in the first case for the output that is on its way."""
+    exited = asyncio.create_task(process.wait())
+    reading = {output.start_reading() for output in outputs}
+    try:
+        while not exited.done():
+            heard = max(output.last_heard for output in outputs)
+            now = time.monotonic()
+            wall_left = None if limits.wall_seconds is None else begun + limits.wall_seconds - now
+            stall_left = None if limits.stall_seconds is None else heard + limits.stall_seconds - now
+            if wall_left is not None and wall_left <= 0:
+                return Ending.TIMED_OUT
+            if stall_left is not None and stall_left <= 0:
+                return Ending.STALLED
+            left = min((seconds for seconds in (wall_left, stall_left) if seconds is not None), default=None)
+            await asyncio.wait({exited, *reading}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            reading = _still_reading(reading)
+    finally:
+        exited.cancel()
+    if reading:
+        await asyncio.wait(reading, timeout=DRAIN_SECONDS)
+        _still_reading(reading)
+    return Ending.EXITED
+
+
+def _still_reading(reading: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+    """The readers that have not come to an end; raises what made one fail."""
+    for task in reading:
+        if task.done():
+            task.result()
+    return {task for task in reading if not task.done()}
+
+
+async def _finish(starting: asyncio.Task[Process], outputs: tuple[ChildOutput, ...], grace_seconds: float) -> None:
+    """End what is left of the child, whatever is being cancelled meanwhile.
+
+    A second cancellation, which no shield of anyio keeps away, cuts the grace short and nothing else.
+    """
+    hurry = asyncio.Event()
+    ending = asyncio.create_task(_end_child(starting, outputs, grace_seconds, hurry))
+    cancelled: asyncio.CancelledError | None = None
+    with anyio.CancelScope(shield=True):
+        while not ending.done():
+            try:
+                await asyncio.wait({ending})
+            except asyncio.CancelledError as error:
+                cancelled = error
+                hurry.set()
+    if cancelled is not None:
+        raise cancelled
+    ending.result()
+
+
+async def _end_child(
+    starting: asyncio.Task[Process], outputs: tuple[ChildOutput, ...], grace_seconds: float, hurry: asyncio.Event
+) -> None:
+    await asyncio.wait({starting})
+    if starting.cancelled() or starting.exception() is not None:
+        return
+    process = starting.result()
+    await _end(process.pid, grace_seconds, hurry)
+    await process.wait()
+    reading = {output.reading for output in outputs if output.reading is not None}
+    if reading:
+        await asyncio.wait(reading, timeout=DRAIN_SECONDS)
+
+
+async def _end(group: int, grace_seconds: float, hurry: asyncio.Event) -> None:
+    """TERM to the group, grace, KILL: also when its leader is gone. The caller shields it."""
+    if not _signal_group(group, signal.SIGTERM):
+        return
+    try:
+        with anyio.move_on_after(grace_seconds):
+            while _group_lives(group) and not hurry.is_set():  # noqa: ASYNC110  no event tells when a group is gone
+                await anyio.sleep(POLL_SECONDS)
+    finally:
+        if _group_lives(group):
+            _signal_group(group, signal.SIGKILL)
+
+
+def _signal_group(group: int, number: signal.Signals) -> bool:
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
+        return False
+    return True
+
+
+def _group_lives(group: int) -> bool:
+    """Whether a member of the group still runs. Zombies do not count: where PID 1 does not reap they stay for ever."""
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    if not sys.platform.startswith("linux"):
+        return True
+    members = (_look_up(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    return any(member is not None and member.group == group and not member.is_zombie for member in members)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the system says of a process."""
+
+    is_zombie: bool
+    group: int
+    started: str
+
+
+def _look_up(pid: int) -> _Seen | None:
+    if sys.platform.startswith("linux"):
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        # The second field is the program's name, which may hold anything; the fields are counted after it.
+        fields = stat.rpartition(")")[2].split()
+        return _Seen(is_zombie=fields[0] in "ZX", group=int(fields[2]), started=fields[19])
+    asked = subprocess.run(
+        ["/bin/ps", "-o", "state=,pgid=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    match asked.stdout.split(None, 2):
+        case [state, group, started]:
+            return _Seen(is_zombie=state.startswith("Z"), group=int(group), started=started.strip())
+    return None

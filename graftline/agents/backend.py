@@ -15,7 +15,8 @@ class Assignment:
 
     `folder` is the attempt's own folder, outside the worktree: prompt, output log and the CLI's private home live
     there. `budget_usd` is the reservation, for CLIs that can enforce one. `environ` is graftline's own environment,
-    from which a backend takes what it needs, by name.
+    from which a backend takes what it needs, by name. `temporary` becomes TMPDIR; it is not within `folder`, whose path
+    is too long for the sockets that programs make there.
     """
 
     prompt: str
@@ -26,6 +27,7 @@ class Assignment:
     environ: Mapping[str, str]
     budget_usd: float | None = None
     session_id: str = ""
+    temporary: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,13 @@ class Progress:
 
 @dataclass(frozen=True)
 class Probe:
-    """What is installed: `problems` is empty when the agent can be used."""
+    """What is installed: `problems` is empty when the agent can be used; `notes` are worth knowing all the same."""
 
     backend: str
     binary: str
     version: str = ""
     problems: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = field(default=())
 
 
 class Transcript(Protocol):

@@ -1,0 +1,68 @@
+"""One agent call, from the prompt to the judged outcome."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from graftline.agents.backend import AgentBackend, Assignment
+from graftline.agents.environment import make_private_home, prompt_file, write_private
+from graftline.agents.outcome import AgentOutcome
+from graftline.process import Command, Limits, ProcessIdentity, run_process
+
+LOG_NAME = "agent.log"
+
+
+async def call_agent(
+    backend: AgentBackend,
+    assignment: Assignment,
+    *,
+    limits: Limits,
+    on_progress: Callable[[str], None],
+    on_start: Callable[[ProcessIdentity], None],
+) -> AgentOutcome:
+    """Carry out an assignment in its worktree; whatever the agent does, the answer is an outcome.
+
+    Prompt, log and the CLI's private home stay in `assignment.folder`. Raises `CannotRunError` when the agent cannot be
+    started and `UserError` when the task's env is not allowed; on cancellation the agent is over when it is passed on.
+    """
+    assignment.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_home(assignment)
+    write_private(prompt_file(assignment.folder), assignment.prompt.encode(errors="replace"))
+    temporary = tempfile.mkdtemp(prefix="graftline-")
+    try:
+        return await _call(backend, replace(assignment, temporary=Path(temporary)), limits, on_progress, on_start)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(partial(shutil.rmtree, temporary, ignore_errors=True))
+
+
+async def _call(
+    backend: AgentBackend,
+    assignment: Assignment,
+    limits: Limits,
+    on_progress: Callable[[str], None],
+    on_start: Callable[[ProcessIdentity], None],
+) -> AgentOutcome:
+    invocation = backend.invocation(assignment)
+    transcript = backend.transcript(assignment)
+
+    def read(line: str) -> None:
+        if (progress := transcript.read(line)) is not None:
+            on_progress(progress.text)
+
+    # A program may well work in silence; only a CLI that reports what it does can be told to have stalled.
+    stall_seconds = None if backend.type == "command" else limits.stall_seconds
+    result = await run_process(
+        Command(invocation.argv, assignment.worktree, invocation.env, invocation.stdin),
+        log=assignment.folder / LOG_NAME,
+        limits=replace(limits, stall_seconds=stall_seconds),
+        on_line=read,
+        on_start=on_start,
+    )
+    return replace(transcript.outcome(result), backend=backend.type, seconds=result.seconds)
