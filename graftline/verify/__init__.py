@@ -1,1 +1,1 @@
-"""Verification: which tests to run, in which interpreter, what they said and whose failure it is."""
+"""Verification: run a tree's tests, read what happened, judge it against the base and find who is responsible."""
