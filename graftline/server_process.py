@@ -56,8 +56,9 @@ def start_time_of(pid: int) -> str | None:
             fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
             return None
-        state, ticks = fields[0], fields[19]
-        return None if state in "ZX" else ticks
+        state, threads, ticks = fields[0], int(fields[17]), fields[19]
+        # A killed process looks like a zombie while its last threads still hold its port and its files.
+        return None if state in "ZX" and threads <= 1 else ticks
     listing = subprocess.run(
         ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     ).stdout.strip()
@@ -133,7 +134,8 @@ async def start_server(
 def _launch(folder: ServerFolder, *, argv: ServerArgv, port: int, environ: Mapping[str, str]) -> Address:
     with contextlib.suppress(FileNotFoundError):
         folder.log.replace(folder.log.with_suffix(".log.1"))
-    with folder.log.open("wb") as log:
+    folder.log.touch(mode=0o600)
+    with folder.log.open("ab") as log:
         process = subprocess.Popen(
             argv(port),
             cwd=folder.home,  # Prefect reads .env, prefect.toml and pyproject.toml of its working directory
