@@ -1,6 +1,6 @@
 """The local server's life: who starts it, who joins, who stops it, and what a kill leaves behind.
 
-Most tests put a small web server in the place of Prefect's, which takes seconds to start; the last ones do not.
+A small web server stands in the place of Prefect's, which takes seconds to start.
 """
 
 import asyncio
@@ -8,12 +8,11 @@ import http.server
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, closing
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -21,14 +20,10 @@ import anyio
 import pytest
 
 from graftline import server_process
-from graftline.errors import ExitCode, ServerUnavailableError, SettingsError
+from graftline.errors import ExitCode, ServerUnavailableError
 from graftline.file_lock import FileLock
 from graftline.server import (
     Server,
-    client_environment,
-    configured_api_url,
-    configured_server,
-    copy_database,
     local_server,
     read_address,
     stop_server,
@@ -123,6 +118,27 @@ def starts(fake_server: Path) -> list[int]:
 def get(url: str) -> object:
     with urlopen(url, timeout=10) as response:  # noqa: S310 - an address of this test's own server
         return json.loads(response.read())
+
+
+@contextmanager
+def foreign_server(port: int = 0) -> Iterator[int]:
+    """Serve something else that looks like Prefect for another home, and give its port."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = b'{"home": "/home/of/another/.prefect"}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_arguments: object) -> None:
+            """Keep the test's output clean."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
 
 
 async def test_the_first_client_starts_others_join_the_last_one_stops(
@@ -267,29 +283,15 @@ async def test_an_address_whose_pid_belongs_to_somebody_else_is_replaced_and_nob
 
 
 async def test_a_port_that_somebody_else_serves_is_left_alone(join: Join, state_dir: Path) -> None:
-    class Foreign(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = b'{"home": "/home/of/another/.prefect"}'
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
     folder = ServerFolder.of(state_dir)
     folder.create()
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Foreign) as foreign:
-        threading.Thread(target=foreign.serve_forever, daemon=True).start()
-        port = foreign.server_address[1]
-        with start_process("true") as gone:
-            gone.wait()
+    with start_process("true") as gone:
+        gone.wait()
+    with foreign_server() as port:
         folder.write_address(Address(pid=gone.pid, started="1", port=port))
         async with join() as server:
             assert server.ui_url != f"http://127.0.0.1:{port}"
             assert get(f"{server.api_url}/admin/settings") == {"home": str(folder.home)}
-        foreign.shutdown()
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"pid": 1, "started": "x", "port": 80}', "\0" * 100])
@@ -360,15 +362,17 @@ async def test_a_server_that_does_not_start_is_an_error_with_the_end_of_its_log(
 
 async def test_a_port_taken_in_the_last_moment_costs_only_another_try(state_dir: Path, fake_server: Path) -> None:
     ports: list[int] = []
+    with ExitStack() as stack:
 
-    def argv(port: int) -> Sequence[str]:
-        ports.append(port)
-        if len(ports) == 1:
-            return [sys.executable, "-c", "raise SystemExit('Port 4200 is already in use.')"]
-        return [sys.executable, str(fake_server), str(port)]
+        def argv(port: int) -> Sequence[str]:
+            if not ports:
+                stack.enter_context(foreign_server(port))
+            ports.append(port)
+            return [sys.executable, str(fake_server), str(port)]
 
-    async with local_server(state_dir, say=quiet, argv=argv) as server:
-        assert server.ui_url.endswith(f":{ports[1]}")
+        async with local_server(state_dir, say=quiet, argv=argv) as server:
+            assert server.ui_url == f"http://127.0.0.1:{ports[-1]}"
+            assert len(ports) == 2
 
 
 async def test_a_server_that_ignores_the_polite_signal_is_ended_with_its_group(
@@ -416,154 +420,3 @@ async def test_the_server_gets_neither_keys_nor_the_users_prefect_settings(
         assert "the user's own" not in environment.values()
         assert environment["LC_ALL"] == "C.UTF-8"
         assert environment["PREFECT_UI_API_URL"] == server.api_url
-
-
-def test_a_local_servers_clients_are_cut_off_from_the_users_prefect_and_from_proxies(tmp_path: Path) -> None:
-    server = Server("http://127.0.0.1:1/api", "http://127.0.0.1:1", local=True, home=tmp_path)
-    assert client_environment(server, {"NO_PROXY": "a.example", "PREFECT_LOGGING_EXTRA_LOGGERS": "mine,graftline"}) == {
-        "PREFECT_API_URL": "http://127.0.0.1:1/api",
-        "PREFECT_HOME": str(tmp_path),
-        "PREFECT_PROFILES_PATH": str(tmp_path / "profiles.toml"),
-        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
-        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
-        "PREFECT_LOGGING_EXTRA_LOGGERS": "mine,graftline",
-        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-        "NO_PROXY": "a.example,127.0.0.1",
-        "no_proxy": "a.example,127.0.0.1",
-    }
-
-
-def test_a_configured_servers_clients_keep_the_users_prefect() -> None:
-    server = Server("https://prefect.example/api", "https://prefect.example", local=False)
-    variables = client_environment(server, {})
-    assert variables["PREFECT_API_URL"] == "https://prefect.example/api"
-    assert not {"PREFECT_HOME", "PREFECT_PROFILES_PATH", "NO_PROXY"} & set(variables)
-
-
-PROFILES = """
-active = "work"
-[profiles.work]
-PREFECT_API_URL = "http://work.example/api"
-[profiles.bare]
-PREFECT_LOGGING_LEVEL = "DEBUG"
-"""
-
-
-@pytest.mark.parametrize(
-    ("environ", "expected"),
-    [
-        ({}, "http://work.example/api"),
-        ({"PREFECT_API_URL": "http://other.example/api"}, "http://other.example/api"),
-        ({"PREFECT_API_URL": " "}, "http://work.example/api"),
-        ({"PREFECT_PROFILE": "work"}, "http://work.example/api"),
-        ({"PREFECT_PROFILE": "bare"}, None),
-        ({"PREFECT_PROFILE": "ephemeral"}, None),
-    ],
-)
-@pytest.mark.parametrize("place", ["HOME", "PREFECT_HOME", "PREFECT_PROFILES_PATH"])
-def test_the_configured_address_comes_from_the_environment_or_the_active_profile(
-    tmp_path: Path, place: str, environ: dict[str, str], expected: str | None
-) -> None:
-    path = tmp_path / {"HOME": ".prefect/profiles.toml"}.get(place, "profiles.toml")
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(PROFILES)
-    environ = environ | {place: str(path if place == "PREFECT_PROFILES_PATH" else tmp_path)}
-    assert configured_api_url(environ) == expected
-    assert configured_server(environ) == (
-        Server(expected, expected.removesuffix("/api"), local=False) if expected else None
-    )
-
-
-@pytest.mark.parametrize("profiles", [None, "", 'active = "gone"\n', "[profiles]\n", 'active = "local"\n'])
-def test_without_a_profile_that_names_one_there_is_no_configured_server(tmp_path: Path, profiles: str | None) -> None:
-    if profiles is not None:
-        (tmp_path / "profiles.toml").write_text(profiles)
-    assert configured_server({"PREFECT_HOME": str(tmp_path)}) is None
-
-
-def test_a_misspelt_profile_is_an_error_and_not_another_server(tmp_path: Path) -> None:
-    (tmp_path / "profiles.toml").write_text(PROFILES)
-    with pytest.raises(SettingsError, match=r"no profile 'wrok'; it has work, bare"):
-        configured_api_url({"PREFECT_HOME": str(tmp_path), "PREFECT_PROFILE": "wrok"})
-    (tmp_path / "profiles.toml").write_text("[broken")
-    with pytest.raises(SettingsError, match=r"profiles\.toml: cannot be read"):
-        configured_api_url({"PREFECT_HOME": str(tmp_path)})
-
-
-def test_the_user_interface_may_have_an_address_of_its_own() -> None:
-    environ = {"PREFECT_API_URL": "http://a.example/prefect/api/", "PREFECT_UI_URL": "http://ui.example"}
-    assert configured_server(environ) == Server("http://a.example/prefect/api/", "http://ui.example", local=False)
-
-
-FLOW = """
-from prefect import flow, task
-
-@task
-async def step(number: int) -> int:
-    return number
-
-@flow(log_prints=False)
-async def many() -> None:
-    for number in range(40):
-        await step(number)
-
-if __name__ == "__main__":
-    import asyncio
-    asyncio.run(many())
-"""
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A state directory in which Prefect's server has made its database."""
-    folder = tmp_path_factory.mktemp("migrated")
-    yield folder
-    end_left_over(folder)
-
-
-@pytest.mark.prefect
-async def test_prefects_own_server_records_every_row_before_it_is_stopped(
-    migrated: Path, tmp_path: Path, isolated_environment: Path
-) -> None:
-    script = tmp_path / "many.py"
-    script.write_text(FLOW)
-    async with local_server(migrated, say=quiet) as server:
-        pages = get(f"{server.ui_url}/ui-settings")
-        assert isinstance(pages, dict)
-        assert pages["api_url"] == server.api_url
-        settings = get(f"{server.api_url}/admin/settings")
-        assert isinstance(settings, dict)
-        assert settings["server"]["analytics_enabled"] is False
-        assert settings["server"]["ui"]["show_promotional_content"] is False
-        assert settings["server"]["api"]["cors_allowed_origins"].startswith(server.ui_url)
-        assert "filesystem" in settings["server"]["concurrency"]["lease_storage"]
-        done = await anyio.run_process(
-            [sys.executable, str(script)], env={**os.environ, **client_environment(server)}, cwd=tmp_path
-        )
-        assert done.stdout + done.stderr == b"", "Prefect is quiet"
-    with closing(sqlite3.connect(ServerFolder.of(migrated).database)) as database:
-        rows = database.execute("SELECT state_type, count(*) FROM task_run GROUP BY state_type").fetchall()
-    assert rows == [("COMPLETED", 40)]
-    assert not (isolated_environment / ".prefect").exists()
-
-
-@pytest.mark.prefect
-async def test_prefects_own_server_is_replaced_after_a_kill_on_a_copied_database(
-    migrated: Path, state_dir: Path
-) -> None:
-    copy_database(migrated, state_dir)
-    said: list[str] = []
-    async with local_server(state_dir, say=said.append) as before:
-        address = read_address(state_dir)
-        assert address is not None
-        os.kill(address.pid, signal.SIGKILL)
-        async with local_server(state_dir, say=said.append) as after:
-            assert after == before
-            assert get(f"{after.api_url}/health") is True
-    assert read_address(state_dir) is None
-    assert said == [
-        "starting the local Prefect server",
-        "the local Prefect server is gone without having been stopped; starting a new one",
-    ]
