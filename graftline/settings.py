@@ -1,16 +1,28 @@
-"""Effective settings: graftline.toml, `GRAFTLINE_*`, then flags and flow parameters, in rising order."""
+"""Effective settings: graftline.toml, `GRAFTLINE_*`, then flags and flow parameters, in rising order.
 
+The models say what can be set; `load_settings` reads the layers (`graftline.settings_sources`) and puts every problem
+into one error (`graftline.settings_problems`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, ValidationError
 
 from graftline.agents.profiles import AnyProfile
+from graftline.errors import SettingsError
+from graftline.settings_problems import describe_contradictions, describe_errors
+from graftline.settings_sources import leaves, merge, origin_of, read_environment, read_file, read_overrides
 
 
 class Section(BaseModel):
     """A table of graftline.toml; an unknown key in it is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # No infinity or NaN: neither survives the JSON in which a run pins its settings, and NaN passes for any limit.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class AgentSettings(Section):
@@ -116,3 +128,72 @@ class Settings(Section):
     worktree: WorktreeSettings = WorktreeSettings()
     test: TestSettings = TestSettings()
     logging: LoggingSettings = LoggingSettings()
+
+
+@dataclass(frozen=True)
+class Effective:
+    """Settings, and for every dotted key the place its value comes from.
+
+    A place is "default", "graftline.toml", the name of a variable, or what the caller called its override.
+    """
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+def load_settings(
+    folder: Path | None,
+    *,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, object] = MappingProxyType({}),
+    override_origins: Mapping[str, str] = MappingProxyType({}),
+) -> Effective:
+    """Read the settings that hold for the repository at `folder`; None reads no file.
+
+    `overrides` are flags and flow parameters by dotted key ("cost.max_usd"), and `override_origins` is what to call
+    each of them ("--max-cost"). Raises one SettingsError that lists every problem of every layer.
+    """
+    file, file_problems = read_file(folder)
+    variables, variable_problems = read_environment(Settings, environ)
+    layers = [*file, *variables, *read_overrides(overrides, override_origins)]
+    merged = merge(layers)
+    problems = [*file_problems, *variable_problems]
+    settings = None
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as error:
+        # Only type, place and sentence are taken over: the input may be a secret.
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+        problems += describe_errors(details, model=Settings, merged=merged, layers=layers)
+    if not file_problems:  # without the file's profiles every backend would look unknown
+        problems += describe_contradictions(default_backend=AgentSettings().backend, merged=merged, layers=layers)
+    if settings is None or problems:
+        head = "1 problem in the settings:" if len(problems) == 1 else f"{len(problems)} problems in the settings:"
+        raise SettingsError("\n".join([head, *(f"  {problem}" for problem in problems)]))
+    return Effective(
+        settings=settings,
+        origins={".".join(key): origin_of(key, layers) for key in leaves(settings.model_dump())},
+    )
+
+
+def public_dump(settings: Settings) -> dict[str, JsonValue]:
+    """Plain JSON data of the settings without any secret; `Settings.model_validate` reads it back."""
+    return _public_fields(settings)
+
+
+def _public_fields(model: BaseModel) -> dict[str, JsonValue]:
+    return {name: _public_value(value) for name, value in model if not isinstance(value, SecretStr)}
+
+
+def _public_value(value: object) -> JsonValue:
+    match value:
+        case BaseModel():
+            return _public_fields(value)
+        case Mapping():
+            return {str(key): _public_value(each) for key, each in value.items() if not isinstance(each, SecretStr)}
+        case list() | tuple():
+            return [_public_value(each) for each in value if not isinstance(each, SecretStr)]
+        case None | bool() | int() | float() | str():
+            return value
+        case _:
+            raise TypeError(f"settings hold a {type(value).__name__}, which has no public form")

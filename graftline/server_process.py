@@ -1,0 +1,209 @@
+"""One Prefect server process: how it is started, recognised, asked and ended.
+
+It is the one child that `graftline.process` does not start: it outlives whoever starts it, nobody awaits it, and
+later clients that are not its parent end it. So its address file carries what identifies it: pid and start time, and
+the home it serves, which it tells itself.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import anyio
+from pydantic import JsonValue
+
+from graftline.errors import ServerUnavailableError
+from graftline.server_folder import HOST, Address, ServerFolder
+
+START_SECONDS = 120.0  # a first start migrates a new database: 9 s on a quiet machine, 44 s seen on a busy one
+GRACE_SECONDS = 10.0
+POLL_SECONDS = 0.1
+REQUEST_SECONDS = 2.0
+RESPONSE_BYTES = 1_000_000
+TAIL_BYTES = 2_000
+
+ServerArgv = Callable[[int], Sequence[str]]
+
+# What the server takes from the environment of whoever starts it: how to find its parts and its way to the network.
+# Not the rest, which would make a shared server depend on who came first, and hand it the keys of agents.
+PASSED_VARIABLES = frozenset(
+    {
+        *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR"),
+        *("PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    }
+)
+
+
+def prefect_server_argv(port: int) -> Sequence[str]:
+    """The command that starts Prefect's server in the foreground."""
+    return [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
+
+
+def start_time_of(pid: int) -> str | None:
+    """When the process with this pid started, as text to compare; None when none runs, a zombie apart."""
+    if sys.platform == "linux":
+        try:
+            # The name in parentheses may hold anything, blanks and parentheses too.
+            fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        state, threads, ticks = fields[0], int(fields[17]), fields[19]
+        # A killed process looks like a zombie while its last threads still hold its port and its files.
+        return None if state in "ZX" and threads <= 1 else ticks
+    listing = subprocess.run(
+        ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    return None if not listing or listing.startswith("Z") else listing.partition(" ")[2].strip()
+
+
+def is_running(address: Address) -> bool:
+    """Whether the very process that was recorded still runs, not another one with its pid."""
+    return start_time_of(address.pid) == address.started
+
+
+def request_json(address: Address, method: str, path: str, body: JsonValue = None) -> JsonValue:
+    """Ask the server; raises OSError, HTTPException or ValueError when no sensible answer comes.
+
+    Plain http.client: no proxy settings come between us and the loopback, and Prefect need not be imported.
+    """
+    connection = http.client.HTTPConnection(HOST, address.port, timeout=REQUEST_SECONDS)
+    try:
+        payload = None if body is None else json.dumps(body)
+        connection.request(method, f"/api{path}", body=payload, headers={"Content-Type": "application/json"})
+        response = connection.getresponse()
+        content = response.read(RESPONSE_BYTES)
+        if response.status != http.HTTPStatus.OK:
+            raise ValueError(f"{method} {path} answered {response.status}")
+        answer: JsonValue = json.loads(content)
+        return answer
+    finally:
+        connection.close()
+
+
+def _serves(address: Address, home: Path) -> bool:
+    """Whether a server answers at the address and says that it serves this home: anybody may listen on a port."""
+    try:
+        settings = request_json(address, "GET", "/admin/settings")
+    except (OSError, http.client.HTTPException, ValueError):
+        return False
+    return isinstance(settings, dict) and settings.get("home") == str(home)
+
+
+async def answers(address: Address, folder: ServerFolder) -> bool:
+    """Wait until the recorded process answers for this home; False when it ends first or takes too long."""
+    with anyio.move_on_after(START_SECONDS):
+        while is_running(address):
+            if await anyio.to_thread.run_sync(_serves, address, folder.home, abandon_on_cancel=True):
+                return True
+            await anyio.sleep(POLL_SECONDS)
+    return False
+
+
+async def start_server(
+    folder: ServerFolder, *, argv: ServerArgv, port: int | None, environ: Mapping[str, str]
+) -> Address:
+    """Start a server and wait until it answers; `port` is taken when it is free, to keep links and clients valid.
+
+    The address file is written as soon as the process exists: whoever comes after a kill then finds it.
+    """
+    for _ in range(3):  # the port is free when we look, and may be taken before the server looks
+        address = _launch(folder, argv=argv, port=_free_port(port), environ=environ)
+        if await answers(address, folder):
+            return address
+        await end_server(address, folder)
+        tail = folder.log.read_bytes()[-TAIL_BYTES:].decode(errors="replace").strip()
+        if "already in use" not in tail:
+            break
+        port = None
+    raise ServerUnavailableError(
+        f"the local Prefect server did not start within {START_SECONDS:.0f} s or ended at once. "
+        f"Its log {folder.log} ends with:\n{tail}\n"
+        "Set PREFECT_API_URL to use a server of your own instead."
+    )
+
+
+def _launch(folder: ServerFolder, *, argv: ServerArgv, port: int, environ: Mapping[str, str]) -> Address:
+    with contextlib.suppress(FileNotFoundError):
+        folder.log.replace(folder.log.with_suffix(".log.1"))
+    folder.log.touch(mode=0o600)
+    with folder.log.open("ab") as log:
+        process = subprocess.Popen(
+            argv(port),
+            cwd=folder.home,  # Prefect reads .env, prefect.toml and pyproject.toml of its working directory
+            env=server_environment(folder, port=port, environ=environ),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            umask=0o077,
+        )
+    # Only a parent can reap: without this, a server that ends before we do stays a zombie.
+    threading.Thread(target=process.wait, name="graftline-server-reaper", daemon=True).start()
+    address = Address(pid=process.pid, started=start_time_of(process.pid) or "", port=port)
+    folder.write_address(address)
+    return address
+
+
+def _free_port(preferred: int | None) -> int:
+    for port in (preferred, 0):
+        if port is None:
+            continue
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, port))
+            return int(probe.getsockname()[1])
+    raise ServerUnavailableError(f"no free port on {HOST}; close programs that hold many connections")
+
+
+def server_environment(folder: ServerFolder, *, port: int, environ: Mapping[str, str]) -> dict[str, str]:
+    """The server's whole environment: nothing of the user's own Prefect configuration reaches it."""
+    ui_url = f"http://{HOST}:{port}"
+    passed = {name: value for name, value in environ.items() if name in PASSED_VARIABLES or name.startswith("LC_")}
+    return passed | {
+        "PREFECT_HOME": str(folder.home),
+        "PREFECT_PROFILES_PATH": str(folder.home / "profiles.toml"),
+        # Without it the pages look for the API on port 4200 and stay blank.
+        "PREFECT_UI_API_URL": f"{ui_url}/api",
+        # Prefect lets every web page that a person visits read the API; only its own pages need to.
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"{ui_url},http://localhost:{port}",
+        # Leases kept in memory are lost with the server, and their slots stay taken for good.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+async def end_server(address: Address, folder: ServerFolder) -> None:
+    """End the recorded process and its group, gently first, and remove the address file.
+
+    Does not touch a process that merely has the recorded pid.
+    """
+    if is_running(address):
+        _signal_group(address, signal.SIGTERM)
+        with anyio.move_on_after(GRACE_SECONDS):
+            await _wait_for_end(address)
+        _signal_group(address, signal.SIGKILL)
+        with anyio.move_on_after(GRACE_SECONDS):
+            await _wait_for_end(address)
+    folder.address_file.unlink(missing_ok=True)
+
+
+def _signal_group(address: Address, number: signal.Signals) -> None:
+    # The group may have members left when its leader is gone, or none: both are in order.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(address.pid, number)
+
+
+async def _wait_for_end(address: Address) -> None:
+    while is_running(address):  # noqa: ASYNC110 - only a parent is told of a process's end, and we may not be it
+        await anyio.sleep(POLL_SECONDS)
