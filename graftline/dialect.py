@@ -53,7 +53,7 @@ _WHY_IGNORED = {
 }
 
 # How our keys are spelt there, for messages and lines.
-SPELLINGS = {"version": VERSION_KEY, "title": "name", "timeout_seconds": "timeout_sec"}
+SPELLINGS = {"title": "name", "timeout_seconds": "timeout_sec"}
 
 
 def is_parallel_orchestra(data: Mapping[str, object]) -> bool:

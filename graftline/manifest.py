@@ -1,7 +1,7 @@
 """Manifests: a plan file in Markdown, YAML or JSON becomes a `Plan`, with every problem of it named at once.
 
-Text goes through `markdown`, `yaml_document` or `json_document` (plain data with lines), `dialect` (a foreign one becomes
-ours) and `plan_file` (keys, types, defaults) to `Plan` and `Graph`; `problems` puts into words what was refused.
+Text goes through `markdown`, `yaml_document` or `json_document` (plain data with lines), `dialect` (a foreign one
+becomes ours) and `plan_file` (keys, types, defaults) to `Plan` and `Graph`; `problems` says what was refused.
 """
 
 import json

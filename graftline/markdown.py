@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from graftline.document import Document
 from graftline.errors import ManifestError, Problem
@@ -38,7 +39,7 @@ def read_markdown(text: str, *, file: str) -> Markdown:
     end = next((position for position, line in enumerate(lines) if position and line.rstrip() == "---"), None)
     if end is None:
         raise ManifestError((Problem("the front matter is not closed by a second line `---`", file, 1),))
-    front_matter = read_yaml("\n".join(lines[1:end]), file=file, first_line=2)
+    front_matter = read_yaml("\n".join([*lines[1:end], ""]), file=file, first_line=2)
     sections, problems = _sections(lines[end + 1 :], file=file, first_line=end + 2)
     return Markdown(front_matter, sections, problems)
 
@@ -61,11 +62,9 @@ def _sections(lines: list[str], *, file: str, first_line: int) -> tuple[tuple[Se
     if headings and headings[-1][1] is None:
         opened = headings.pop()[0]
         problems = (Problem("the code fence opened here is never closed", file, first_line + opened),)
-    starts = [position for position, _ in headings]
-    ends = [*starts[1:], len(lines)]
     sections = tuple(
         Section(heading or "", first_line + position, _without_blank_edges(lines[position + 1 : end]))
-        for (position, heading), end in zip(headings, ends, strict=False)  # without a heading, one end is left over
+        for (position, heading), (end, _) in pairwise([*headings, (len(lines), None)])
     )
     return sections, problems
 

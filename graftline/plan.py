@@ -1,7 +1,7 @@
 """The plan: a validated DAG of coding tasks, and the questions one asks of it."""
 
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import TopologicalSorter
@@ -34,6 +34,12 @@ def _text(text: str) -> str:
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError("half of a surrogate pair, which cannot be written as UTF-8")
     return text
+
+
+def _prompt(text: str) -> str:
+    if not text.strip():
+        raise ValueError("there is nothing in it")
+    return _text(text)
 
 
 def _one_line(text: str) -> str:
@@ -69,6 +75,7 @@ def _value(text: str) -> str:
 
 TaskId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Text = Annotated[str, _rule(_text)]
+Prompt = Annotated[str, StringConstraints(min_length=1), _rule(_prompt)]
 OneLine = Annotated[str, _rule(_one_line)]
 Pattern = Annotated[str, _rule(clean_pattern)]
 FilePath = Annotated[str, _rule(clean_file_path)]
@@ -103,7 +110,7 @@ class TaskSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: TaskId = Field(description="Unique name of the task; used in refs, folders and reports")
-    prompt: Text = Field(min_length=1, description="What the agent is asked to do; reaches it verbatim")
+    prompt: Prompt = Field(description="What the agent is asked to do; reaches it verbatim")
     title: OneLine = Field(default="", description="One line for people; the id when left out")
     depends_on: tuple[TaskId, ...] = Field(default=(), description="Tasks whose merged work this one starts from")
     writes: tuple[Pattern, ...] = Field(
@@ -226,7 +233,7 @@ def graph_of(plan: Plan) -> Graph:
     if faults := plan.faults():
         raise ManifestError(tuple(Problem(fault.message, task=plan.tasks[fault.index].id) for fault in faults))
     precedence = sorted(plan.tasks, key=lambda task: -task.priority)
-    orderings = tuple(_order_overlaps(precedence))
+    orderings = _order_overlaps(precedence)
     return Graph(plan, orderings, _integration_order(precedence, orderings))
 
 
@@ -247,12 +254,15 @@ def _integration_order(precedence: list[TaskSpec], orderings: Iterable[Ordering]
     return tuple(order)
 
 
-def _order_overlaps(precedence: list[TaskSpec]) -> Iterator[Ordering]:
+def _order_overlaps(precedence: list[TaskSpec]) -> tuple[Ordering, ...]:
     """One pass in order of precedence that adds an edge only between tasks no path joins yet, so never a cycle.
 
-    Of the tasks before it, a task is compared with the nearest first: a chain of edges then stands for the rest.
+    Of the tasks before it, a task is compared with the nearest first, and an edge that later ones made superfluous is
+    left out: what is reported is what is needed.
     """
-    before = {task.id: _closure(task.id, {other.id: other.depends_on for other in precedence}) for task in precedence}
+    needs = {task.id: task.depends_on for task in precedence}
+    before = {task_id: _closure(task_id, needs) for task_id in needs}
+    orderings: list[Ordering] = []
     for position, second in enumerate(precedence):
         for first in reversed(precedence[:position]):
             if first.id in before[second.id] or second.id in before[first.id]:
@@ -260,11 +270,16 @@ def _order_overlaps(precedence: list[TaskSpec]) -> Iterator[Ordering]:
             overlap = _overlap(first, second)
             if overlap is None:
                 continue
-            yield Ordering(first.id, second.id, overlap)
+            orderings.append(Ordering(first.id, second.id, overlap))
             gained = before[first.id] | {first.id}
             for task_id, earlier in before.items():
                 if task_id == second.id or second.id in earlier:
                     earlier.update(gained)
+    return tuple(
+        ordering
+        for ordering in orderings
+        if not any(ordering.first in before[between] for between in before[ordering.second])
+    )
 
 
 def _overlap(first: TaskSpec, second: TaskSpec) -> tuple[str, str] | None:
@@ -275,7 +290,7 @@ def _overlap(first: TaskSpec, second: TaskSpec) -> tuple[str, str] | None:
     return None
 
 
-def _closure(start: str, edges: dict[str, set[str]] | dict[str, tuple[str, ...]]) -> set[str]:
+def _closure(start: str, edges: Mapping[str, Iterable[str]]) -> set[str]:
     seen: set[str] = set()
     waiting = list(edges[start])
     while waiting:

@@ -22,7 +22,12 @@ class TaskDefaults(BaseModel):
 
 
 class PlanFile(Plan):
-    """A plan as a file spells it. In Markdown this is the front matter, and a prompt may stand under `## <task id>`."""
+    """A plan as a YAML or JSON file spells it.
+
+    In Markdown this is the front matter, and a prompt may stand below it, under a heading `## <task id>`.
+    """
+
+    model_config = ConfigDict(title="graftline plan")
 
     defaults: TaskDefaults = Field(default=TaskDefaults(), description="Values for tasks that do not say otherwise")
 

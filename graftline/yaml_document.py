@@ -164,7 +164,9 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
         and lines[0][:1] not in {"", " "}
         and all(line.isprintable() and not line.endswith(" ") for line in lines)
     )
-    return dumper.represent_scalar(_STRING, text, style="|" if is_block else None)
+    # Outside double quotes YAML reads some characters, such as U+0085, as line breaks.
+    style = "|" if is_block else None if text.isprintable() else '"'
+    return dumper.represent_scalar(_STRING, text, style=style)
 
 
 _Dumper.add_representer(str, _represent_text)
