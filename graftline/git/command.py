@@ -33,6 +33,9 @@ SAFE_CONFIG: Mapping[str, str] = MappingProxyType(
         "core.hooksPath": "/dev/null",
         "core.fsmonitor": "false",
         "core.quotePath": "false",
+        # Milliseconds. Two runs, or a run and a person, may write refs at the same moment.
+        "core.filesRefLockTimeout": "10000",
+        "core.packedRefsTimeout": "10000",
         "gc.auto": "0",
         "maintenance.auto": "false",
         "protocol.ext.allow": "never",
@@ -53,6 +56,8 @@ SAFE_ENV: Mapping[str, str] = MappingProxyType(
         "GIT_NO_LAZY_FETCH": "1",
         # Objects are what their ids say, whatever `refs/replace` an agent or a user may have.
         "GIT_NO_REPLACE_OBJECTS": "1",
+        # We write and read refs of a fresh worktree as files.
+        "GIT_DEFAULT_REF_FORMAT": "files",
     }
 )
 # These say where git and a person's settings are, never which repository to act on.

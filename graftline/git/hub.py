@@ -37,6 +37,11 @@ class Hub:
     author: Identity
     committer: Identity
 
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment that hides the system's and the person's own git configuration."""
+        return _isolation(self.git_dir.parent)
+
     async def run(
         self,
         arguments: Sequence[str],
@@ -55,7 +60,7 @@ class Hub:
             work_tree=work_tree,
             index=index,
             config={**self.config, **config},
-            env={**_isolation(self.git_dir.parent), **env},
+            env={**self.env, **env},
             stdin=stdin,
             accept=accept,
         )
@@ -63,13 +68,14 @@ class Hub:
     async def fetch_base(self, repository: Repository, run_id: str, commit: str) -> None:
         """Take a commit of the user's repository over as the base of a run, with the tags that lead to it."""
         async with exclusive_lock(self.git_dir.parent / "hub.lock"):  # two fetches of one new tag would collide
-            await self.fetch(repository.common_dir, f"{commit}:refs/graftline/{run_id}/base")
+            # The base of a shallow clone brings its border along; nobody else may move the hub's.
+            await self.fetch(repository.common_dir, f"{commit}:refs/graftline/{run_id}/base", "--update-shallow")
 
     async def fetch(self, source: Path, refspec: str, *options: str, config: Mapping[str, str] = NOTHING) -> None:
         """Fetch objects from another repository on this machine; nothing is recorded but what `refspec` says."""
         # Nothing negotiates but files: whatever the other side's configuration says, no transport command is run.
-        config = {"protocol.allow": "never", "protocol.file.allow": "always", "fetch.unpackLimit": "1", **config}
-        fixed = ["--quiet", "--no-write-fetch-head", "--no-recurse-submodules", "--update-shallow", "--no-auto-gc"]
+        config = {"protocol.allow": "never", "protocol.file.allow": "always", **config}
+        fixed = ["--quiet", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc"]
         await self.run(["fetch", *fixed, *options, str(source), refspec], config=config)
 
     async def create_ref(self, ref: str, commit: str) -> bool:
@@ -155,8 +161,6 @@ async def open_hub(repository: Repository, folder: Path) -> Hub:
         **conventions.config,
         "core.excludesFile": str(folder / "ignore"),
         "core.attributesFile": str(folder / "attributes"),
-        "core.filesRefLockTimeout": "10000",
-        "core.packedRefsTimeout": "10000",
     }
     return Hub(folder / "hub.git", config, conventions.author, conventions.committer)
 
