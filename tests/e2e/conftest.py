@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+
 from model_server import ModelServer
 
 _FOLDER = Path(__file__).parent

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from model_server import Ending, ModelServer, RequestRecord
 from pydantic import BaseModel, ConfigDict
+
+from model_server import Ending, ModelServer, RequestRecord
 
 pytestmark = pytest.mark.cli
 
