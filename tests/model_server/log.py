@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import groupby
 
 from model_server.conversation import ModelRequest, Role
 from model_server.scenario import TokenUsage
@@ -47,8 +48,10 @@ class RequestRecord:
 
     @property
     def last_tool_result(self) -> str:
-        """What the latest tool calls returned, or nothing."""
-        return next((item.text for item in reversed(self.request.items) if item.role is Role.TOOL), "")
+        """What the latest tool calls returned, or nothing; some protocols send one item per call."""
+        runs = groupby(self.request.items, key=lambda item: item.role)
+        results = ["\n".join(item.text for item in items) for role, items in runs if role is Role.TOOL]
+        return results[-1] if results else ""
 
 
 class RequestLog:

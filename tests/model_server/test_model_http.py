@@ -256,6 +256,18 @@ def test_a_request_that_is_none_is_refused(connect: Connect) -> None:
         assert client.answer().status == 400
 
 
+def test_the_record_has_the_results_of_all_calls_of_the_latest_answer(connect: Connect) -> None:
+    with ModelServer() as server:
+        client = connect(server)
+        call = {"role": "assistant", "content": None}
+        results = [{"role": "tool", "content": text} for text in ("old", "one", "two")]
+        messages = [{"role": "user", "content": "TASK"}, call, results[0], call, *results[1:]]
+        client.post("/v1/chat/completions", {"model": "m", "messages": messages})
+        client.read()
+
+        assert [record.last_tool_result for record in server.requests()] == ["one\ntwo"]
+
+
 def test_twenty_agents_at_once_each_get_their_own_turns() -> None:
     agents, turns = [f"agent{number}" for number in range(20)], 5
     everybody_is_there = threading.Barrier(len(agents))
