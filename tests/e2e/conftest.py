@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-from model_server import ModelServer
+from tests.model_server import ModelServer
 
 _FOLDER = Path(__file__).parent
 _CLAUDE_PACKAGE = "@anthropic-ai/claude-code"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from model_server import Ending, ModelServer, RequestRecord
+from tests.model_server import Ending, ModelServer, RequestRecord
 
 pytestmark = pytest.mark.cli
 

@@ -3,8 +3,8 @@
 `ModelServer` is the whole of it for a test; README.md beside this file shows the scenario format.
 """
 
-from model_server.log import Ending, RequestRecord
-from model_server.scenario import Script, load_script
-from model_server.server import ModelServer
+from tests.model_server.log import Ending, RequestRecord
+from tests.model_server.scenario import Script, load_script
+from tests.model_server.server import ModelServer
 
 __all__ = ["Ending", "ModelServer", "RequestRecord", "Script", "load_script"]

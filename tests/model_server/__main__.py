@@ -1,15 +1,15 @@
-"""Serve a scenario file until interrupted: `python -m model_server scenario.yaml`, from the folder above."""
+"""Serve a scenario file until interrupted: `python -m tests.model_server scenario.yaml`, from the repository's root."""
 
 import argparse
 import signal
 from pathlib import Path
 
-from model_server.server import ModelServer
+from tests.model_server.server import ModelServer
 
 
 def main() -> None:
     """Print the base URL, then serve."""
-    parser = argparse.ArgumentParser(prog="python -m model_server", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.model_server", description=__doc__)
     parser.add_argument("scenario", type=Path, help="the scenario file (YAML or JSON)")
     parser.add_argument("--port", type=int, default=0, help="the port to listen on; a free one when left out")
     arguments = parser.parse_args()

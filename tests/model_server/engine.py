@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from model_server.conversation import Item, ModelRequest, Role, smallest_instance
-from model_server.reply import Reply, ToolCall
-from model_server.scenario import PromptPattern, Scenario, Script, TokenUsage, Turn, fill_placeholders
-from model_server.tools import tool_calls
+from tests.model_server.conversation import Item, ModelRequest, Role, smallest_instance
+from tests.model_server.reply import Reply, ToolCall
+from tests.model_server.scenario import PromptPattern, Scenario, Script, TokenUsage, Turn, fill_placeholders
+from tests.model_server.tools import tool_calls
 
 # The tool through which Claude Code asks for `--json-schema` output.
 _STRUCTURED_OUTPUT_TOOL = "StructuredOutput"

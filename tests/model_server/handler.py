@@ -11,14 +11,14 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import JsonValue, ValidationError
 
-from model_server.conversation import ModelRequest
-from model_server.engine import Decision, Engine
-from model_server.gate import Gate, Gates, Wait
-from model_server.log import Ending, RequestLog, RequestRecord
-from model_server.protocols import protocol_at
-from model_server.protocols.wire import Failure, WireProtocol
-from model_server.scenario import FailureKind, Script, TokenUsage, Turn
-from model_server.tools import NoSuchToolError
+from tests.model_server.conversation import ModelRequest
+from tests.model_server.engine import Decision, Engine
+from tests.model_server.gate import Gate, Gates, Wait
+from tests.model_server.log import Ending, RequestLog, RequestRecord
+from tests.model_server.protocols import protocol_at
+from tests.model_server.protocols.wire import Failure, WireProtocol
+from tests.model_server.scenario import FailureKind, Script, TokenUsage, Turn
+from tests.model_server.tools import NoSuchToolError
 
 _NAMESPACE = re.compile(r"/ns/([^/]+)(/.*)")
 _BYTES_PER_TOKEN = 4
@@ -83,10 +83,6 @@ class RequestHandler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the signature is given
         """Stay silent: the request log has it all."""
-
-    def do_HEAD(self) -> None:
-        """Tell a CLI that asks first whether anybody is there."""
-        self._send_json(200, {})
 
     def do_POST(self) -> None:
         """Answer a model request, or 404."""
@@ -209,7 +205,7 @@ class RequestHandler(BaseHTTPRequestHandler):
         return self.headers.get("x-api-key") or self.headers.get("x-goog-api-key") or bearer
 
     def _send_json(self, status: int, body: Mapping[str, JsonValue], headers: Mapping[str, str] | None = None) -> None:
-        payload = b"" if self.command == "HEAD" else json.dumps(body).encode()
+        payload = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(payload)))

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby
 
-from model_server.conversation import ModelRequest, Role
-from model_server.scenario import TokenUsage
+from tests.model_server.conversation import ModelRequest, Role
+from tests.model_server.scenario import TokenUsage
 
 
 class Ending(StrEnum):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from model_server.scenario import TokenUsage
+from tests.model_server.scenario import TokenUsage
 
 
 @dataclass(frozen=True)

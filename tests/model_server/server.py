@@ -6,10 +6,10 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from model_server.engine import Engine
-from model_server.handler import HttpServer
-from model_server.log import RequestRecord
-from model_server.scenario import Script, load_script
+from tests.model_server.engine import Engine
+from tests.model_server.handler import HttpServer
+from tests.model_server.log import RequestRecord
+from tests.model_server.scenario import Script, load_script
 
 
 class ModelServer:

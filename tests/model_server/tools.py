@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
-from model_server.conversation import JsonSchema, Tool, smallest_instance
-from model_server.reply import ToolCall
-from model_server.scenario import EditFile, ReadFile, RunShell, Step, UseTool, WriteFile
+from tests.model_server.conversation import JsonSchema, Tool, smallest_instance
+from tests.model_server.reply import ToolCall
+from tests.model_server.scenario import EditFile, ReadFile, RunShell, Step, UseTool, WriteFile
 
 _WRITE_TOOLS = ("Write", "write_file", "write", "create_file")
 _EDIT_TOOLS = ("Edit", "replace", "edit", "edit_file", "str_replace")

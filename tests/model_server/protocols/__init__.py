@@ -1,7 +1,7 @@
 """The wire protocols, one module each."""
 
-from model_server.protocols import anthropic_messages, gemini, openai_chat, openai_responses
-from model_server.protocols.wire import WireProtocol
+from tests.model_server.protocols import anthropic_messages, gemini, openai_chat, openai_responses
+from tests.model_server.protocols.wire import WireProtocol
 
 PROTOCOLS: tuple[WireProtocol, ...] = (anthropic_messages, openai_responses, openai_chat, gemini)
 

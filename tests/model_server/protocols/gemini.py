@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 from pydantic import AliasChoices, Field, JsonValue
 
-from model_server.conversation import Item, JsonSchema, ModelRequest, Role, Tool
-from model_server.protocols.wire import Failure, Incoming, JsonObject, server_sent_event
-from model_server.reply import Reply, new_id
-from model_server.scenario import FailureKind
+from tests.model_server.conversation import Item, JsonSchema, ModelRequest, Role, Tool
+from tests.model_server.protocols.wire import Failure, Incoming, JsonObject, server_sent_event
+from tests.model_server.reply import Reply, new_id
+from tests.model_server.scenario import FailureKind
 
 NAME = "gemini"
 

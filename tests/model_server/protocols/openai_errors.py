@@ -1,7 +1,7 @@
 """OpenAI's errors, the same in both of its protocols."""
 
-from model_server.protocols.wire import Failure, JsonObject
-from model_server.scenario import FailureKind
+from tests.model_server.protocols.wire import Failure, JsonObject
+from tests.model_server.scenario import FailureKind
 
 _QUOTA = "You exceeded your current quota, please check your plan and billing details."
 

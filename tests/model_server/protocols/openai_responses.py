@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from pydantic import Field, JsonValue
 
-from model_server.conversation import Item, JsonSchema, ModelRequest, Role, Tool
-from model_server.protocols.openai_errors import openai_failure
-from model_server.protocols.wire import Failure, Incoming, JsonObject, joined_text, server_sent_event
-from model_server.reply import Reply, ToolCall, new_id
+from tests.model_server.conversation import Item, JsonSchema, ModelRequest, Role, Tool
+from tests.model_server.protocols.openai_errors import openai_failure
+from tests.model_server.protocols.wire import Failure, Incoming, JsonObject, joined_text, server_sent_event
+from tests.model_server.reply import Reply, ToolCall, new_id
 
 NAME = "openai-responses"
 

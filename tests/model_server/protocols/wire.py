@@ -7,9 +7,9 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from model_server.conversation import ModelRequest
-from model_server.reply import Reply
-from model_server.scenario import FailureKind
+from tests.model_server.conversation import ModelRequest
+from tests.model_server.reply import Reply
+from tests.model_server.scenario import FailureKind
 
 JsonObject = dict[str, JsonValue]
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from model_server import Ending, ModelServer, RequestRecord
+from tests.model_server import Ending, ModelServer, RequestRecord
 
 SHELL = {"name": "Bash", "input_schema": {"type": "object", "properties": {"command": {"type": "string"}}}}
 PATIENCE_SECONDS = 30

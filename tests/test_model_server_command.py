@@ -8,13 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-TESTS = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent
 
 
 def test_the_command_prints_its_url_serves_the_file_and_ends_on_sigterm(tmp_path: Path) -> None:
     (tmp_path / "scenario.yaml").write_text("default: {text: from the file}")
-    argv = [sys.executable, "-m", "model_server", str(tmp_path / "scenario.yaml")]
-    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    argv = [sys.executable, "-m", "tests.model_server", str(tmp_path / "scenario.yaml")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -4,12 +4,12 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from model_server.conversation import JsonSchema, Tool
-from model_server.scenario import EditFile, ReadFile, RunShell, Step, UseTool, WriteFile
-from model_server.tools import patch_text, shell_command, tool_calls
+from tests.model_server.conversation import JsonSchema, Tool
+from tests.model_server.scenario import EditFile, ReadFile, RunShell, Step, UseTool, WriteFile
+from tests.model_server.tools import patch_text, shell_command, tool_calls
 
 
 def a_tool(name: str, *required: str, freeform: bool = False, **types: str) -> Tool:
@@ -120,6 +120,7 @@ def test_the_shell_writes_and_reads_any_content_to_the_byte(content: str, name: 
 
 
 @settings(max_examples=6, deadline=None)
+@example(before="", old="x", new="y", after=" x")
 @given(before=texts, old=texts.filter(bool), new=texts, after=texts)
 def test_the_shell_edits_any_content_once(before: str, old: str, new: str, after: str) -> None:
     text = before + old + after

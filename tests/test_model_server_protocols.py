@@ -5,11 +5,18 @@ import json
 import pytest
 from pydantic import JsonValue, ValidationError
 
-from model_server.conversation import Item, ModelRequest, Role
-from model_server.protocols import PROTOCOLS, anthropic_messages, gemini, openai_chat, openai_responses, protocol_at
-from model_server.protocols.wire import Failure, JsonObject, WireProtocol
-from model_server.reply import Reply, ToolCall
-from model_server.scenario import FailureKind, TokenUsage
+from tests.model_server.conversation import Item, ModelRequest, Role
+from tests.model_server.protocols import (
+    PROTOCOLS,
+    anthropic_messages,
+    gemini,
+    openai_chat,
+    openai_responses,
+    protocol_at,
+)
+from tests.model_server.protocols.wire import Failure, JsonObject, WireProtocol
+from tests.model_server.reply import Reply, ToolCall
+from tests.model_server.scenario import FailureKind, TokenUsage
 
 SCHEMA: JsonObject = {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]}
 USAGE = TokenUsage(input_tokens=11, output_tokens=7, cache_read_tokens=5, cache_write_tokens=3)

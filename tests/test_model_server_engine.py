@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_server.conversation import Item, JsonSchema, ModelRequest, Role, Tool, smallest_instance
-from model_server.engine import Engine, answers_given
-from model_server.scenario import load_script
-from model_server.tools import NoSuchToolError
+from tests.model_server.conversation import Item, JsonSchema, ModelRequest, Role, Tool, smallest_instance
+from tests.model_server.engine import Engine, answers_given
+from tests.model_server.scenario import load_script
+from tests.model_server.tools import NoSuchToolError
 
 SHELL = {"Bash": Tool("Bash", JsonSchema(properties={"command": JsonSchema(type="string")}, required=["command"]))}
 SCRIPT = """

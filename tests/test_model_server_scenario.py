@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from model_server.scenario import (
+from tests.model_server.scenario import (
     EditFile,
     FailureKind,
     ReadFile,
@@ -19,7 +19,7 @@ from model_server.scenario import (
     load_script,
 )
 
-README = Path(__file__).with_name("README.md")
+README = Path(__file__).parent / "model_server" / "README.md"
 
 
 def test_the_example_in_the_readme_is_a_valid_script() -> None:
