@@ -8,6 +8,8 @@ import re
 import unicodedata
 from functools import lru_cache
 
+import pathspec
+
 GLOB_CHARACTERS = "*?[{"
 _LONGEST_NAME_BYTES = 255  # ext4, APFS and NTFS all stop there
 _DRIVE = re.compile(r"^[A-Za-z]:")
@@ -62,6 +64,11 @@ def _is_git_folder(component: str) -> bool:
     return visible.split(":", 1)[0].rstrip(". ").casefold() in _GIT_FOLDERS
 
 
+def matches(pattern: str, path: str) -> bool:
+    """Whether a path is what a `writes` pattern names: the path itself, one below it, or one that its globs match."""
+    return pathspec.GitIgnoreSpec.from_lines(f"/{each}" for each in _expand_braces(pattern)).match_file(path)
+
+
 def may_overlap(one: str, other: str) -> bool:
     """Whether two cleaned patterns may mean the same file; in doubt they do.
 
@@ -71,6 +78,15 @@ def may_overlap(one: str, other: str) -> bool:
     one_prefix, one_is_glob = _literal_prefix(one)
     other_prefix, other_is_glob = _literal_prefix(other)
     return _reaches(one_prefix, one_is_glob, other_prefix) or _reaches(other_prefix, other_is_glob, one_prefix)
+
+
+def _expand_braces(pattern: str) -> list[str]:
+    """`{a,b}.py` as `a.py` and `b.py`, from the innermost braces outwards; braces without a pair are plain text."""
+    found = re.search(r"\{([^{}]*)\}", pattern)
+    if found is None:
+        return [pattern]
+    before, after = pattern[: found.start()], pattern[found.end() :]
+    return [each for part in found[1].split(",") for each in _expand_braces(f"{before}{part}{after}")]
 
 
 def _reaches(prefix: str, is_glob: bool, other_prefix: str) -> bool:

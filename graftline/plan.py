@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from graftline.dependencies import Fault, Outline, find_faults
 from graftline.errors import ManifestError, Problem
-from graftline.paths import clean_file_path, clean_pattern, may_overlap
+from graftline.paths import clean_file_path, clean_pattern, matches, may_overlap
 
 # Error types of the rules below, whose messages are already written for people.
 RULE: Final = "plan_rule"
@@ -126,6 +126,10 @@ class TaskSpec(BaseModel):
     max_retries: MaxRetries = None
     concurrency_group: ConcurrencyGroup = None
     env: Environment = Field(default_factory=dict)
+
+    def may_write(self, path: str) -> bool:
+        """Whether a changed path is one the task declared; anything is when it declared nothing."""
+        return not self.read_only and (not self.writes or any(matches(pattern, path) for pattern in self.writes))
 
     @model_validator(mode="after")
     def _check_read_only(self) -> Self:

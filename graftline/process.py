@@ -118,6 +118,12 @@ async def run_process(
         )
 
 
+def this_process() -> ProcessIdentity:
+    """The identity of the process we are."""
+    seen = _look_up(os.getpid())
+    return ProcessIdentity(os.getpid(), seen.started if seen else "")
+
+
 def is_alive(identity: ProcessIdentity) -> bool:
     """Whether the very process that the identity names still runs; a zombie does not."""
     seen = _look_up(identity.pid)

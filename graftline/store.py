@@ -73,6 +73,11 @@ class RepositoryStore:
         return self.folder / "worktrees"
 
     @property
+    def baselines(self) -> Path:
+        """Test runs of trees that were nobody's work yet; all runs share them."""
+        return self.folder / "baselines"
+
+    @property
     def recorded_path(self) -> Path:
         """The file that says which repository this is, for people who look around."""
         return self.folder / "repository"
@@ -104,6 +109,16 @@ class RunFolder:
         return self.path / "journal.jsonl"
 
     @property
+    def pinned(self) -> Path:
+        """What was fixed at the start: base, plan and settings."""
+        return self.path / "run.json"
+
+    @property
+    def results(self) -> Path:
+        """Where Prefect keeps the results of plan tasks."""
+        return self.path / "results"
+
+    @property
     def report_json(self) -> Path:
         """The report for machines."""
         return self.path / "report.json"
@@ -122,21 +137,30 @@ class RunFolder:
         """What belongs to one attempt and is not its work: prompt, output log, index, the CLI's private home."""
         return self.path / "tasks" / _checked(task_id) / str(number)
 
-    def verify(self, number: int) -> Path:
+    def attempts(self, task_id: str) -> tuple[Path, ...]:
+        """The folders of a task's attempts, oldest first."""
+        return _numbered(self.path / "tasks" / _checked(task_id))
+
+    def verify(self, label: str) -> Path:
         """What belongs to one verification."""
-        return self.path / "verify" / str(number)
+        return self.path / "verify" / _checked(label)
 
     def heal(self, round_number: int, task_id: str) -> Path:
         """What belongs to one heal call."""
         return self.path / "heal" / str(round_number) / _checked(task_id)
 
+    def heals(self, task_id: str) -> tuple[Path, ...]:
+        """The folders of a task's heal calls, oldest first."""
+        rounds = (folder / _checked(task_id) for folder in _numbered(self.path / "heal"))
+        return tuple(folder for folder in rounds if folder.is_dir())
+
     def worktree(self, task_id: str, number: int) -> Path:
         """The working tree of one attempt."""
         return self.worktrees / f"{_short(task_id)}-{number}"
 
-    def verify_worktree(self, number: int) -> Path:
-        """The working tree in which one candidate is tested."""
-        return self.worktrees / f"_verify-{number}"
+    def verify_worktree(self, label: str) -> Path:
+        """The working tree in which one commit is tested."""
+        return self.worktrees / f"_verify-{_checked(label)}"
 
     def heal_worktree(self, round_number: int, task_id: str) -> Path:
         """The working tree of one heal call."""
@@ -145,6 +169,11 @@ class RunFolder:
     def header(self) -> Header | None:
         """Who this run is, from its journal; None when it never got that far."""
         return read_header(self.journal)
+
+
+def _numbered(folder: Path) -> tuple[Path, ...]:
+    """The folders in it that are called by a number, in that order."""
+    return tuple(sorted((path for path in folder.glob("*") if path.name.isdecimal()), key=lambda path: int(path.name)))
 
 
 def repository_store(state_dir: Path, key: str) -> RepositoryStore:

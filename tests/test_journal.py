@@ -130,10 +130,10 @@ def test_text_that_is_not_unicode_and_numbers_that_are_none_are_made_storable(jo
 def test_listeners_hear_every_entry_of_their_context_and_nothing_after(journal: Journal) -> None:
     heard: list[Entry] = []
     outer: list[Entry] = []
-    journal.append(EventKind.SERVER)
+    journal.append(EventKind.PLAN_NOTED)
     with listening(outer.append):
         with listening(heard.append):
-            first = journal.append(EventKind.TASK_READY, task="a")
+            first = journal.append(EventKind.TASK_SUCCEEDED, task="a")
             with ThreadPoolExecutor(1) as threads:
                 second = threads.submit(copy_context().run, journal.append, EventKind.WARNING).result()
         third = journal.append(EventKind.RUN_ENDED)

@@ -104,7 +104,7 @@ def test_path_that_is_not_unicode_is_recorded_as_its_bytes(tmp_path: Path) -> No
 @example(ids=["a" * 30, "a" * 30 + "b", "a" * 15])
 def test_no_two_worktrees_of_a_run_share_a_folder(ids: list[str]) -> None:
     run = RepositoryStore(Path("/state/repos/x")).run(FIRST_ID)
-    places = [run.verify_worktree(n) for n in (1, 2)]
+    places = [run.verify_worktree(label) for label in ("candidate", "round-1")]
     places += [run.worktree(task_id, n) for task_id in ids for n in (1, 2, 11)]
     places += [run.heal_worktree(n, task_id) for task_id in ids for n in (1, 2, 11)]
     assert len(set(places)) == len(places)

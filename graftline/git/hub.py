@@ -71,6 +71,12 @@ class Hub:
             # The base of a shallow clone brings its border along; nobody else may move the hub's.
             await self.fetch(repository.common_dir, f"{commit}:refs/graftline/{run_id}/base", "--update-shallow")
 
+    async def fetch_branch(self, repository: Repository, branch: str, ref: str) -> str:
+        """Take over where a branch of the user's repository is now, onto a ref of ours; its commit."""
+        async with exclusive_lock(self.git_dir.parent / "hub.lock"):
+            await self.fetch(repository.common_dir, f"+refs/heads/{branch}:{ref}", "--update-shallow")
+        return (await self.run(["rev-parse", "--verify", ref])).text
+
     async def fetch(self, source: Path, refspec: str, *options: str, config: Mapping[str, str] = NOTHING) -> None:
         """Fetch objects from another repository on this machine; nothing is recorded but what `refspec` says."""
         # Nothing negotiates but files: whatever the other side's configuration says, no transport command is run.

@@ -141,6 +141,30 @@ class Merger:
             tip = await self._hub.commit_tree(step.tree, [tip], step.message, {}, date=step.date)
         return tip
 
+    async def replay(self, base: str, tip: str, onto: str) -> str | None:
+        """The commits of a first-parent line from `base` to `tip`, brought onto another commit; None when they collide.
+
+        Each keeps its message, its date and its other parents, so that the line reads as if it had started there.
+        """
+        listed = await self._hub.run(["rev-list", "--first-parent", "--reverse", "--parents", f"{base}..{tip}"])
+        current = _Commit(onto, await self._hub.tree_of(onto))
+        for line in listed.text.splitlines():
+            commit, parent, *others = line.split()
+            # git 2.39's merge-tree takes no merge base: a commit of our tree on the old parent has that parent as base.
+            stand_in = await self._hub.commit_tree(current.tree, [parent], "stand-in", {}, date="@0 +0000")
+            merged = await self._hub.run(
+                ["merge-tree", "--write-tree", "-z", "--no-messages", stand_in, commit],
+                config=MERGE_CONFIG,
+                accept=frozenset({0, 1}),
+            )
+            if merged.status == 1:
+                return None
+            tree, _ = parse_merge(merged.fields)
+            message = (await self._hub.run(["log", "-1", "--no-show-signature", "--format=%B", commit])).text
+            date = await self._date(commit)
+            current = _Commit(await self._hub.commit_tree(tree, [current.id, *others], message, {}, date=date), tree)
+        return current.id
+
     async def _merge(self, onto: _Commit, contribution: Contribution) -> _Merge:
         key = (onto.id, contribution)
         if key not in self._merges:

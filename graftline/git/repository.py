@@ -3,7 +3,6 @@
 Nothing here writes: `git status` runs without optional locks, so even the index keeps its bytes.
 """
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -205,6 +204,9 @@ def _filter_note(repository: Repository, name: str) -> list[str]:
     return [f"content filter {name!r} is not run in worktrees: files of agents are stored as they wrote them"]
 
 
-def state_key(repository: Repository) -> str:
-    """Names the repository's state folder: one for all its worktrees, another for every clone of it."""
-    return hashlib.sha256(str(repository.common_dir).encode(errors="surrogateescape")).hexdigest()[:16]
+def list_files(repository: Repository, commit: str) -> tuple[tuple[str, ...], int]:
+    """The files of a commit, and the bytes they take together; what a submodule holds is not counted."""
+    listed = git(["ls-tree", "-r", "-l", "-z", "--full-tree", commit], git_dir=repository.git_dir).fields
+    entries = [entry.partition("\t") for entry in listed]
+    sizes = (about.split()[3] for about, _, _ in entries)
+    return tuple(path for _, _, path in entries), sum(int(size) for size in sizes if size.isdecimal())

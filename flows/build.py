@@ -1,0 +1,104 @@
+"""The main flow: prepare → plan → execute → merge → verify → heal → land → report.
+
+Entered again after a crash, it goes through the same steps from the top: each finds what is already done in git and in
+the run's records, and does the rest.
+"""
+
+from typing import Any
+
+import anyio
+from prefect import flow, runtime
+from prefect.client.schemas.objects import State
+
+from graftline.closing import close, is_complete
+from graftline.flows.execute import emit
+from graftline.flows.heal import heal
+from graftline.flows.merge import merge
+from graftline.healing import is_better
+from graftline.integration import replay_candidate
+from graftline.journal import EventKind
+from graftline.request import BuildRequest
+from graftline.run import Run, close_run
+from graftline.tasks.land import land_commit
+from graftline.tasks.prepare import prepare
+from graftline.tasks.report import publish_report, state_of
+from graftline.tasks.verify import baseline, verify
+from graftline.tasks.watch import watching
+from graftline.verification import Verified
+
+MOST_LANDINGS = 3
+"""How often a result is brought onto a target that moved meanwhile before it is left on its branch."""
+
+
+@flow(name="build", persist_result=False, log_prints=False)
+async def build(request: BuildRequest) -> State[None]:
+    """Build one request: agents in worktrees, merge, tests, heal, landing.
+
+    Args:
+        request: What to build, on which repository, within which limits.
+    """
+    run = await prepare(request, str(runtime.flow_run.id))
+    ending: BaseException | None = None
+    try:
+        async with watching(run):
+            with anyio.fail_after(run.settings.timeouts.run_seconds):
+                await pipeline(run)
+    except TimeoutError as error:
+        ending = error
+    except BaseException as error:
+        ending = error
+        raise
+    finally:
+        # A report is written for every run that started, however it ends, and before Prefect is told anything.
+        report = close(run, ending)
+        close_run(run)
+    await publish_report(report)
+    return state_of(report)
+
+
+async def pipeline(run: Run) -> None:
+    """The steps of a run, from the pinned plan to the landing."""
+    await baseline(run.id)
+    execute: Any = emit(run.plan)  # Prefect's types do not know that a state asked for is awaited
+    await execute(run.id, return_state=True)
+    integration = await merge(run.id)
+    if not integration.merged:
+        return
+    verified = await verify_and_heal(run, integration.commit)
+    if verified.verdict.passed:
+        await land(run, verified)
+
+
+async def verify_and_heal(run: Run, candidate: str) -> Verified:
+    """The best candidate after at most `[heal] max_rounds` rounds, with its verdict."""
+    verified = await verify(run.id, candidate, "candidate")
+    for number in range(1, run.settings.heal.max_rounds + 1):
+        if verified.verdict.passed or run.stop_reason:
+            break
+        healed = await heal(run.id, number, verified.commit)
+        if healed is None:
+            break
+        again = await verify(run.id, healed, f"round-{number}", number=number, fresh=healed == verified.commit)
+        if is_better(verified, again):
+            verified = again
+        else:
+            run.journal.append(EventKind.HEAL_DROPPED, round=number)
+    return verified
+
+
+async def land(run: Run, verified: Verified) -> None:
+    """Land what was verified. When the target moved meanwhile, the result is brought onto it and verified again."""
+    onto = run.base
+    mode = run.settings.git.land if is_complete(run) or run.settings.git.partial else "branch"
+    for number in range(1, MOST_LANDINGS + 1):
+        result = await land_commit(run.id, verified.commit, onto, mode)
+        if not result.moved:
+            return
+        moved = await replay_candidate(run, verified.commit, onto)
+        if moved is None:
+            break
+        again = await verify(run.id, moved.commit, f"moved-{number}")
+        if not again.verdict.passed:
+            break
+        onto, verified = moved.onto, again
+    await land_commit(run.id, verified.commit, onto, "branch")

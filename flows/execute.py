@@ -1,0 +1,93 @@
+"""Emits a Prefect flow from a plan: one task run per plan task, started the moment its predecessors have finished.
+
+Every plan task ends in a final state. One that must not run is `Skipped` and says why: a failed task takes its
+dependents with it and nothing else.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from prefect import Flow, allow_failure, flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from graftline.integration import Collision, base_of
+from graftline.journal import EventKind
+from graftline.plan import Graph, Plan, graph_of
+from graftline.records import AttemptRecord
+from graftline.run import Run, live_run
+from graftline.tasks.attempt import attempt_task
+from graftline.tasks.skip import SKIPPED, skip_task
+from graftline.tasks.slots import Slots
+
+
+def emit(plan: Plan) -> Flow[..., Any]:
+    """The plan as a Prefect flow; it takes the id of an open run of that plan."""
+    graph = graph_of(plan)
+
+    @flow(name="execute", flow_run_name="execute", persist_result=False, log_prints=False)
+    async def execute(run_id: str) -> State[None]:
+        """One task run per plan task, each awaiting its predecessors' states and then its turn."""
+        run = live_run(run_id)
+        slots = await Slots.of(run)
+        nodes: dict[str, asyncio.Task[State[AttemptRecord]]] = {}
+        async with asyncio.TaskGroup() as group:
+            for task_id in graph.order:
+                nodes[task_id] = group.create_task(run_node(run, graph, slots, nodes, task_id))
+        states = {task_id: node.result() for task_id, node in nodes.items()}
+        return closing_state(states)
+
+    return execute
+
+
+async def run_node(
+    run: Run, graph: Graph, slots: Slots, nodes: Mapping[str, asyncio.Task[State[AttemptRecord]]], task_id: str
+) -> State[AttemptRecord]:
+    """The final state of one plan task, recorded in the journal."""
+    before = {name: await nodes[name] for name in graph.waits_for(task_id)}
+    # A skipped predecessor is Cancelled, which `allow_failure` does not let through: its edge would end this task run
+    # as NotReady, a state that never becomes final.
+    edges = [allow_failure(state) for state in before.values() if state.name != SKIPPED]
+    missing = [name for name in graph.dependencies(task_id) if not before[name].is_completed()]
+    if missing:
+        return await skipped(run, task_id, f"{' and '.join(missing)} did not finish", edges)
+    finished = {name: await node.result().aresult() for name, node in nodes.items() if is_finished(node)}
+    base = await base_of(run, task_id, finished)
+    if isinstance(base, Collision):
+        return await skipped(run, task_id, str(base), edges)
+    spec = run.plan.task(task_id)
+    async with slots.hold(spec):
+        if run.stop_reason:
+            return await skipped(run, task_id, f"not started: {run.stop_reason}", edges)
+        state = await attempt_task(run, spec)(run.id, task_id, base.commit, base.key, wait_for=edges, return_state=True)
+    return record_end(run, task_id, state)
+
+
+async def skipped(run: Run, task_id: str, reason: str, edges: list[allow_failure]) -> State[AttemptRecord]:
+    """End a plan task without running it."""
+    run.journal.append(EventKind.TASK_SKIPPED, task=task_id, reason=reason)
+    state: State[AttemptRecord] = await skip_task(task_id)(reason, wait_for=edges, return_state=True)
+    return state
+
+
+def record_end(run: Run, task_id: str, state: State[AttemptRecord]) -> State[AttemptRecord]:
+    """Write a plan task's end into the journal, which is what reports are made from."""
+    if state.is_completed():
+        run.journal.append(EventKind.TASK_SUCCEEDED, task=task_id)
+    else:
+        run.journal.append(EventKind.TASK_FAILED, task=task_id, reason=state.message or state.name)
+    return state
+
+
+def is_finished(node: asyncio.Task[State[AttemptRecord]]) -> bool:
+    """Whether a plan task has ended well, so that its work can be built upon."""
+    return node.done() and not node.cancelled() and node.result().is_completed()
+
+
+def closing_state(states: Mapping[str, State[AttemptRecord]]) -> State[None]:
+    """The state of the whole: explicit, because a flow that just returns is Completed although tasks failed."""
+    unfinished = [task_id for task_id, state in states.items() if not state.is_completed()]
+    if unfinished:
+        return Failed(message=f"{len(unfinished)} of {len(states)} tasks did not finish: {', '.join(unfinished)}")
+    return Completed(message=f"all {len(states)} tasks finished")

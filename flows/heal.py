@@ -1,0 +1,43 @@
+"""The self-heal subflow, one round: confirmed failures go back to the agents whose work turned the tests red."""
+
+import asyncio
+
+from prefect import flow
+
+from graftline.healing import Assigned, assign
+from graftline.integration import integrate_heals
+from graftline.journal import EventKind
+from graftline.records import AttemptRecord
+from graftline.run import live_run
+from graftline.tasks.heal import heal_one
+from graftline.tasks.slots import Slots
+from graftline.verification import confirm, verdict_of
+
+
+@flow(name="heal", flow_run_name="heal round {number}", persist_result=False, log_prints=False)
+async def heal(run_id: str, number: int, candidate: str) -> str | None:
+    """The commit to verify next: the healed candidate, or the same one when its failures did not happen again.
+
+    None when nobody is left to ask, or none of those asked came up with anything.
+    """
+    run = live_run(run_id)
+    verified = await verdict_of(run, candidate, f"round-{number}")
+    confirmation = await confirm(run, verified, f"confirm-{number}")
+    if confirmation.flaky and not confirmation.confirmed:
+        return candidate
+    assigned = await assign(run, confirmation.confirmed)
+    if not assigned:
+        run.journal.append(EventKind.WARNING, text="no task is left that could be asked to heal the failing tests")
+        return None
+    slots = await Slots.of(run)
+    async with asyncio.TaskGroup() as group:
+        heals = [group.create_task(heal_in_turn(run_id, candidate, number, one, slots)) for one in assigned]
+    healed = await integrate_heals(run, candidate, [done.result() for done in heals], number)
+    return healed.commit if healed.merged else None
+
+
+async def heal_in_turn(run_id: str, candidate: str, number: int, assigned: Assigned, slots: Slots) -> AttemptRecord:
+    """One heal call, made when it is its turn."""
+    async with slots.hold(live_run(run_id).plan.task(assigned.task)):
+        name = f"heal {assigned.task}"
+        return await heal_one.with_options(name=name, task_run_name=name)(run_id, candidate, assigned, number)

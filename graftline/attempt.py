@@ -1,0 +1,285 @@
+"""One attempt: a worktree is cut, set up, handed to an agent, and what the agent did is judged and kept.
+
+The order at the end matters to whoever enters the run again after a crash: the attempt's record, its ref in the hub,
+its row in the ledger, and only then the release of its slot. Nothing an agent wrote is ever only in a worktree that is
+removed: what did not make it is on a salvage ref first.
+"""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+import anyio
+
+from graftline.agents.backend import AgentBackend, Assignment
+from graftline.agents.calls import call_agent
+from graftline.agents.outcome import POLICIES, AgentOutcome, OutcomeKind, Policy
+from graftline.budget import reservation_usd
+from graftline.git.worktrees import Work, Worktree, collect_work
+from graftline.journal import EventKind
+from graftline.ledger import Role
+from graftline.plan import TaskSpec
+from graftline.private_files import make_folder
+from graftline.process import Limits, ProcessIdentity
+from graftline.records import AttemptRecord, AttemptState, write_record
+from graftline.run import BUDGET_REACHED, Run
+from graftline.workspace import cut_workspace, set_up
+
+BUDGET_DETAIL = "the run's cap leaves nothing for another call"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one attempt lives: its refs in the hub and its folders in the run's."""
+
+    task: str
+    number: int
+    role: Role
+    ref: str
+    salvage_ref: str
+    folder: Path
+    worktree: Path
+    round: int = 0
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What one attempt is asked to do, and from where: `key` names it for whoever looks for finished work."""
+
+    spec: TaskSpec
+    base: str
+    key: str
+    prompt: str
+
+
+async def reserve_place(run: Run, task: str, base: str) -> Place:
+    """The next attempt's place; its ref is created before anything is dispatched, so a number is never used twice."""
+    number = await run.hub.next_attempt(run.id, task)
+    while not await run.hub.create_ref(run.ref("task", task, number), base):
+        number += 1
+    return Place(
+        task=task,
+        number=number,
+        role=Role.TASK,
+        ref=run.ref("task", task, number),
+        salvage_ref=run.ref("salvage", task, number),
+        folder=run.folder.attempt(task, number),
+        worktree=run.folder.worktree(task, number),
+    )
+
+
+async def perform_attempt(run: Run, ask: Ask, place: Place) -> AttemptRecord:
+    """One attempt's record, whatever came of it; work that did not make it is on the salvage ref.
+
+    Cancellation ends the agent, salvages what it wrote, records the attempt as interrupted and goes on.
+    """
+    backend = run.backend(ask.spec)
+    started = monotonic()
+    run.journal.append(
+        EventKind.ATTEMPT_STARTED, task=place.task, attempt=place.number, backend=backend.type, round=place.round
+    )
+    make_folder(place.folder)
+    outcome = AgentOutcome(kind=OutcomeKind.INTERRUPTED, detail="ended before it finished", backend=backend.type)
+    async with cut_workspace(run, ask.base, path=place.worktree, branch=place.task) as worktree:
+        try:
+            seconds = run.timeout_seconds(ask.spec)
+            problem = await set_up(run, worktree, place.folder, task=place.task, seconds=seconds)
+            remaining = max(1.0, seconds - (monotonic() - started))
+            outcome = failed(problem) if problem else await _call(run, ask, place, backend, remaining)
+        finally:
+            # Also when cancelled: without the shield the first await in here would be cancelled again at once.
+            with anyio.CancelScope(shield=True):
+                record = await _keep(run, ask, place, worktree, outcome, monotonic() - started)
+    return record
+
+
+def failed(detail: str) -> AgentOutcome:
+    """The outcome of an attempt that failed before its agent was called."""
+    return AgentOutcome(kind=OutcomeKind.FAILED, detail=detail)
+
+
+async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds: float) -> AgentOutcome:
+    """Pay for one call: reserve, call, settle. Without room under the cap nothing is called."""
+    async with _paid(run, place, backend) as call:
+        if call is None:
+            run.stop_reason = BUDGET_REACHED
+            return AgentOutcome(kind=OutcomeKind.BUDGET, detail=BUDGET_DETAIL, backend=backend.type)
+        assignment = Assignment(
+            prompt=ask.prompt,
+            worktree=place.worktree,
+            folder=place.folder,
+            facts=_facts(run, ask, place),
+            env=ask.spec.env,
+            environ=run.environ,
+            budget_usd=call.amount_usd,
+            session_id=str(uuid.uuid4()),
+        )
+
+        def on_progress(text: str) -> None:
+            run.journal.append(EventKind.AGENT_PROGRESS, task=place.task, attempt=place.number, text=text)
+
+        def on_start(agent: ProcessIdentity) -> None:
+            run.journal.append(
+                EventKind.AGENT_PROCESS, task=place.task, attempt=place.number, pid=agent.pid, started=agent.started
+            )
+
+        limits = Limits(wall_seconds=seconds, stall_seconds=run.settings.timeouts.output_stall_seconds)
+        call.outcome = await call_agent(backend, assignment, limits=limits, on_progress=on_progress, on_start=on_start)
+        return call.outcome
+
+
+@dataclass
+class _Call:
+    """A reserved call; `outcome` stays an interruption until the agent's own is known."""
+
+    row: int
+    amount_usd: float
+    outcome: AgentOutcome
+
+
+@asynccontextmanager
+async def _paid(run: Run, place: Place, backend: AgentBackend) -> AsyncIterator[_Call | None]:
+    """A ledger row around a call, settled however the call ends; None when the cap has no room for it."""
+    account = run.ledger.account(run.id)
+    cap = run.settings.cost.max_usd
+    amount = reservation_usd(
+        cap_usd=cap, account=account, call_cost_usd=backend.call_cost_usd, concurrent=run.settings.agent.max_concurrent
+    )
+    row = None
+    if amount is not None:
+        row = run.ledger.try_reserve(
+            run.id, place.role, place.task, place.number, backend.type, amount_usd=amount, cap_usd=cap
+        )
+    if row is None or amount is None:
+        yield None
+        return
+    started = monotonic()
+    call = _Call(row, amount, AgentOutcome(kind=OutcomeKind.INTERRUPTED, backend=backend.type))
+    try:
+        yield call
+    finally:
+        run.ledger.complete(
+            row,
+            call.outcome.usage,
+            outcome=call.outcome.kind,
+            version=call.outcome.version,
+            model=call.outcome.model,
+            seconds=call.outcome.seconds or monotonic() - started,
+        )
+        _warn_once(run, account.estimated_usd)
+
+
+def _warn_once(run: Run, before_usd: float) -> None:
+    """Say so the first time the run has spent its `warn_usd`."""
+    spent = run.ledger.account(run.id).estimated_usd
+    if before_usd < run.settings.cost.warn_usd <= spent:
+        run.journal.append(EventKind.WARNING, text=f"${spent:.2f} spent of the cap of ${run.settings.cost.max_usd:.2f}")
+
+
+def _facts(run: Run, ask: Ask, place: Place) -> dict[str, str]:
+    """What every agent is told in its environment."""
+    return {
+        "GRAFTLINE_TASK_ID": place.task,
+        "GRAFTLINE_TASK_ATTEMPT": str(place.number),
+        "GRAFTLINE_TASK_ROLE": place.role,
+        "GRAFTLINE_TASK_TITLE": ask.spec.title or ask.spec.id,
+        "GRAFTLINE_TASK_RUN": run.pinned.name,
+        "GRAFTLINE_TASK_BASE": ask.base,
+        "GRAFTLINE_TASK_DEPENDS_ON": " ".join(ask.spec.depends_on),
+        "GRAFTLINE_TASK_WRITES": " ".join(ask.spec.writes),
+    }
+
+
+async def _keep(
+    run: Run, ask: Ask, place: Place, worktree: Worktree, outcome: AgentOutcome, seconds: float
+) -> AttemptRecord:
+    """Take the work out of the worktree, judge the attempt and put record, ref and journal in that order."""
+    trailers = {"Graftline-Run": run.pinned.name, "Graftline-Task": place.task, "Graftline-Attempt": str(place.number)}
+    title = ask.spec.title or ask.spec.id
+    work = await collect_work(run.hub, worktree, message=title, trailers=trailers)
+    state, detail, kind = judge(ask.spec, outcome, work, enforce=run.settings.git.writes == "enforce")
+    commit = work.commit if state is AttemptState.SUCCEEDED else None
+    if state is AttemptState.NO_CHANGE:
+        commit = await run.hub.commit_tree(await run.hub.tree_of(ask.base), [ask.base], title, trailers)
+    salvage = None
+    if work.commit is not None and commit != work.commit:
+        await run.hub.update_ref(place.salvage_ref, work.commit)
+        salvage = place.salvage_ref
+        run.journal.append(EventKind.SALVAGED, task=place.task, attempt=place.number, ref=salvage, commit=work.commit)
+    record = AttemptRecord(
+        task=place.task,
+        number=place.number,
+        role=place.role,
+        round=place.round,
+        key=ask.key,
+        base=ask.base,
+        state=state,
+        commit=commit,
+        outcome=kind,
+        detail=detail,
+        last_message=outcome.last_message,
+        backend=outcome.backend,
+        version=outcome.version,
+        model=outcome.model,
+        session_id=outcome.session_id,
+        cost_usd=outcome.usage.cost_usd,
+        seconds=seconds,
+        paths=work.paths,
+        notes=(*work.notes, *_outside_note(ask.spec, work)),
+        salvage=salvage,
+    )
+    write_record(place.folder, record)
+    if commit is not None:
+        await run.hub.update_ref(place.ref, commit)
+    run.journal.append(
+        EventKind.ATTEMPT_ENDED,
+        task=place.task,
+        attempt=place.number,
+        outcome=kind,
+        detail=detail,
+        seconds=seconds,
+        cost_usd=outcome.usage.cost_usd,
+    )
+    if POLICIES[kind] is Policy.STOP_RUN and kind is not OutcomeKind.INTERRUPTED:
+        run.stop_reason = run.stop_reason or f"{kind}: {detail}"
+    return record
+
+
+def judge(spec: TaskSpec, outcome: AgentOutcome, work: Work, *, enforce: bool) -> tuple[AttemptState, str, OutcomeKind]:
+    """What an attempt came to, by the agent's word and what was seen to have changed.
+
+    An agent that ends well and changed nothing did not succeed, unless its task is read-only or its last message said
+    why nothing had to change.
+    """
+    if outcome.kind is OutcomeKind.INTERRUPTED:
+        return AttemptState.INTERRUPTED, outcome.detail, outcome.kind
+    if outcome.kind is not OutcomeKind.OK:
+        return AttemptState.FAILED, outcome.detail, outcome.kind
+    outside = outside_writes(spec, work.paths)
+    if outside and enforce:
+        return AttemptState.FAILED, f"changed what it may not: {', '.join(outside)}", OutcomeKind.PERMISSION_DENIED
+    if spec.read_only:
+        return AttemptState.NO_CHANGE, outcome.last_message, OutcomeKind.OK
+    if work.commit is not None:
+        return AttemptState.SUCCEEDED, outcome.detail, OutcomeKind.OK
+    if outcome.declared_no_change is not None:
+        return AttemptState.NO_CHANGE, outcome.declared_no_change, OutcomeKind.NO_CHANGE
+    return (
+        AttemptState.FAILED,
+        "the agent ended well but changed nothing (when nothing has to change, its last message must say "
+        "`NO-CHANGE: reason`)",
+        OutcomeKind.FAILED,
+    )
+
+
+def outside_writes(spec: TaskSpec, paths: tuple[str, ...]) -> tuple[str, ...]:
+    """The changed paths that a task did not declare; nothing is outside when it declared nothing."""
+    return tuple(path for path in paths if not spec.may_write(path))
+
+
+def _outside_note(spec: TaskSpec, work: Work) -> tuple[str, ...]:
+    outside = outside_writes(spec, work.paths)
+    return (f"changed outside its `writes`: {', '.join(outside[:20])}",) if outside else ()

@@ -1,0 +1,131 @@
+"""What a person sees while a run goes on: a live table on a terminal, one plain line per event without one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import monotonic
+from typing import Protocol
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from graftline.journal import Entry, EventKind
+from graftline.plan import Graph
+from graftline.report.sentences import describe
+
+REFRESHES_PER_SECOND = 4
+
+
+class Board(Protocol):
+    """Shows a run while it goes on."""
+
+    def say(self, text: str) -> None:
+        """Show a sentence, or several lines, once."""
+        ...
+
+    def show(self, entry: Entry) -> None:
+        """Show that something happened in the run."""
+        ...
+
+
+@contextmanager
+def open_board(graph: Graph, *, quiet: bool) -> Iterator[Board]:
+    """The board that fits where stderr goes; a quiet one shows plain lines even on a terminal."""
+    console = Console(stderr=True, highlight=False)
+    if quiet or not console.is_terminal:
+        yield Lines(console)
+        return
+    table = LiveTable(console, graph)
+    with Live(console=console, get_renderable=table.render, refresh_per_second=REFRESHES_PER_SECOND):
+        yield table
+
+
+class Lines:
+    """One line per event; an agent's chatter is left out, it is in its log."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def say(self, text: str) -> None:
+        """Print it."""
+        self._console.print(Text(text), soft_wrap=True)
+
+    def show(self, entry: Entry) -> None:
+        """Print what happened, with the time of day."""
+        if entry.event is not EventKind.AGENT_PROGRESS:
+            self.say(f"{entry.at.astimezone():%H:%M:%S} {describe(entry)}")
+
+
+@dataclass
+class _Row:
+    state: str = "waiting"
+    detail: str = ""
+    since: float | None = None
+    seconds: float | None = None
+
+
+class LiveTable:
+    """One row per task, and below it what the run as a whole is doing."""
+
+    def __init__(self, console: Console, graph: Graph) -> None:
+        self._console = console
+        self._rows = {task_id: _Row() for task_id in graph.order}
+        self._after = {task_id: graph.waits_for(task_id) for task_id in graph.order}
+        self._doing = ""
+
+    def say(self, text: str) -> None:
+        """Print it above the table."""
+        self._console.print(Text(text), soft_wrap=True)
+
+    def show(self, entry: Entry) -> None:
+        """Update the row of the entry's task, or what the run is doing."""
+        row = self._rows.get(entry.task or "")
+        if row is None:
+            self._doing = describe(entry)
+            if entry.event in {EventKind.WARNING, EventKind.VERIFY_ENDED, EventKind.MERGE_DONE, EventKind.RUN_ENDED}:
+                self.say(self._doing)
+            return
+        state = _STATES.get(entry.event)
+        if state is not None:
+            row.state = state
+        if entry.event in {EventKind.ATTEMPT_STARTED, EventKind.HEAL_STARTED}:
+            row.since, row.seconds = monotonic(), None
+        if entry.event in {EventKind.ATTEMPT_ENDED, EventKind.HEAL_ENDED} and row.since is not None:
+            row.seconds = monotonic() - row.since
+        row.detail = describe(entry).removeprefix(f"{entry.task}: ")
+
+    def render(self) -> RenderableType:
+        """The table as it stands now."""
+        table = Table(box=None, pad_edge=False, caption=Text(self._doing, overflow="ellipsis", no_wrap=True))
+        for heading in ("task", "state", "time", "after", "what"):
+            table.add_column(heading, no_wrap=True, overflow="ellipsis")
+        for task_id, row in self._rows.items():
+            seconds = row.seconds if row.seconds is not None or row.since is None else monotonic() - row.since
+            table.add_row(
+                Text(task_id),
+                Text(row.state, style=_STYLES.get(row.state, "")),
+                Text("" if seconds is None else f"{seconds:.0f} s"),
+                Text(", ".join(self._after[task_id])),
+                Text(row.detail),
+            )
+        return table
+
+
+_STATES = {
+    EventKind.ATTEMPT_STARTED: "running",
+    EventKind.HEAL_STARTED: "healing",
+    EventKind.HEAL_ENDED: "healed",
+    EventKind.TASK_SUCCEEDED: "done",
+    EventKind.TASK_FAILED: "failed",
+    EventKind.TASK_SKIPPED: "skipped",
+}
+_STYLES = {
+    "running": "cyan",
+    "healing": "magenta",
+    "healed": "green",
+    "done": "green",
+    "failed": "red",
+    "skipped": "yellow",
+}

@@ -1,0 +1,149 @@
+"""`graftline run`: a plan file becomes a landed commit."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from graftline.cli.board import open_board
+from graftline.cli.launch import launch
+from graftline.errors import ExitCode, UserError
+from graftline.preflight import Checked, check_request
+from graftline.report.files import check_report_path, write_report
+from graftline.report.model import Report, to_json
+from graftline.report.terminal import print_report
+from graftline.request import BuildRequest, RequestLimits
+
+NEEDS_PLANNER = (
+    "planning from a prompt needs the planner, which this version does not have yet: write the tasks into a plan file "
+    "(`graftline plan --help`, examples/) and run `graftline run FILE`"
+)
+
+
+def run(
+    file: Path | None = None,
+    /,
+    *,
+    prompt: Annotated[str, Parameter(name=["--prompt", "-p"])] = "",
+    prompt_file: Annotated[Path | None, Parameter(name=["--prompt-file", "-f"])] = None,
+    repository: Path = Path(),
+    agents: int | None = None,
+    backend: str = "",
+    timeout: float | None = None,
+    task_timeout: float | None = None,
+    max_cost: float | None = None,
+    target: str = "",
+    land: Literal["auto", "branch"] | None = None,
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    json: Annotated[bool, Parameter(negative=())] = False,
+    report: Path | None = None,
+    keep_server: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Run a plan: agents in parallel worktrees, merge, tests, heal, landing.
+
+    Exit codes: 0 success, 1 work failed or waits on a branch, 2 bad input, 3 something is missing on this machine,
+    130 Ctrl-C, 143 SIGTERM.
+
+    Parameters
+    ----------
+    file
+        The plan: .md, .yaml or .json.
+    prompt
+        A request to plan from; needs the planner.
+    prompt_file
+        A file with a request to plan from; needs the planner.
+    repository
+        The git repository to work on.
+    agents
+        Agents at a time.
+    backend
+        Agent profile or backend type, for tasks that name none.
+    timeout
+        Wall clock of the run, in seconds.
+    task_timeout
+        Wall clock of one attempt, in seconds.
+    max_cost
+        Cap of the run in US dollars.
+    target
+        Branch to land on; the one checked out when left out.
+    land
+        auto moves the target branch, branch leaves the result on a branch of its own.
+    dry_run
+        Check everything and show what would run, then stop.
+    json
+        Print the report as JSON on stdout, and nothing else there.
+    report
+        Also write the report to this file, as JSON or Markdown by its ending.
+    keep_server
+        Leave graftline's own Prefect server running afterwards.
+    """
+    if prompt or prompt_file is not None:
+        raise UserError(NEEDS_PLANNER)
+    if file is None:
+        raise UserError("name a plan file: graftline run FILE")
+    if report is not None:
+        check_report_path(report)
+    request = BuildRequest(
+        repository=str(repository.resolve()),
+        plan_file=str(file.resolve()),
+        target=target,
+        agent=backend,
+        land=land,
+        limits=RequestLimits(
+            max_concurrent=agents,
+            max_cost_usd=max_cost,
+            task_timeout_seconds=task_timeout,
+            run_timeout_seconds=timeout,
+        ),
+    )
+    return run_request(request, dry_run=dry_run, as_json=json, report=report, keep_server=keep_server)
+
+
+def run_request(
+    request: BuildRequest,
+    *,
+    dry_run: bool = False,
+    as_json: bool = False,
+    report: Path | None = None,
+    keep_server: bool = False,
+) -> int:
+    """Check a request, say what it comes to, run it and deliver the report; the process's exit code."""
+    checked = asyncio.run(check_request(request, os.environ))
+    with open_board(checked.manifest.graph, quiet=as_json) as board:
+        board.say(describe(checked))
+        if dry_run:
+            return ExitCode.SUCCESS
+        launched = launch(request, checked, keep_server=keep_server, say=board.say, show=board.show)
+    if launched.report is not None:
+        deliver(launched.report, as_json=as_json, file=report)
+    return launched.code
+
+
+def describe(checked: Checked) -> str:
+    """What is about to run, on what, and what it may cost at most."""
+    settings = checked.settings
+    lines = [f"Plan: {checked.manifest.plan.title or 'untitled'} ({len(checked.manifest.plan.tasks)} tasks)"]
+    for spec in checked.manifest.plan.tasks:
+        after = f" after {', '.join(spec.depends_on)}" if spec.depends_on else ""
+        lines.append(f"  {spec.id}{after}: {spec.title or spec.prompt.strip().splitlines()[0][:80]}")
+    lines += [f"Note: {note}" for note in checked.notes]
+    lines += [f"Agent: {probe.backend} {probe.version} ({probe.binary})" for probe in checked.probes]
+    tests = " ".join(checked.test_command.argv) if checked.test_command else 'none ([test] runner = "none"): untested'
+    lines.append(f"Tests: {tests}")
+    lines.append(f"Target: {checked.target.branch} at {checked.target.commit[:12]} (land = {settings.git.land})")
+    lines.append(f"Cap: ${settings.cost.max_usd:.2f}, {settings.agent.max_concurrent} agents at a time")
+    return "\n".join(lines)
+
+
+def deliver(report: Report, *, as_json: bool, file: Path | None) -> None:
+    """Show the report, and write it where the person asked for it."""
+    if file is not None:
+        write_report(report, file)
+    if as_json:
+        sys.stdout.write(to_json(report))
+    else:
+        print_report(report, Console())

@@ -1,0 +1,89 @@
+"""The end of a run: what it came to, in one state and one sentence, and the report that says so."""
+
+from graftline.errors import GraftlineError
+from graftline.journal import EventKind
+from graftline.records import task_records
+from graftline.report.assemble import History, assemble_report, read_history, task_state
+from graftline.report.files import save_report
+from graftline.report.model import Report, RunState, TaskState
+from graftline.run import BUDGET_REACHED, CANCELLED, Run
+
+DONE = frozenset({TaskState.SUCCEEDED, TaskState.NO_CHANGE})
+
+
+def close(run: Run, ending: BaseException | None) -> Report:
+    """Write a run's end into its journal, and its report, whatever ended it.
+
+    `ending` is the exception that ended the run's steps, if one did.
+    """
+    history = read_history(run.journal.entries())
+    state, reason = conclude(run, history, ending)
+    run.journal.append(EventKind.RUN_ENDED, state=state, reason=reason)
+    report = assemble_report(
+        run.pinned, run.folder, run.journal.entries(), run.ledger.account(run.id), state=state, reason=reason
+    )
+    save_report(report, run.folder)
+    return report
+
+
+def conclude(run: Run, history: History, ending: BaseException | None) -> tuple[RunState, str]:
+    """What a run came to, and a sentence a person can act on."""
+    if run.stop_reason == CANCELLED:
+        return RunState.CANCELLED, f"{CANCELLED}; nothing landed, what was finished is kept"
+    match ending:
+        case None:
+            pass
+        case TimeoutError():
+            seconds = run.settings.timeouts.run_seconds
+            return RunState.FAILED, f"the run took longer than {seconds:g} seconds ([timeouts] run_seconds)"
+        case GraftlineError():
+            return RunState.CRASHED, str(ending)
+        case Exception():
+            return RunState.CRASHED, f"a defect in graftline ended the run: {ending!r}"
+        case _:
+            return RunState.CANCELLED, "ended by a signal; nothing landed, what was finished is kept"
+    undone = unfinished(run, history)
+    missing = f"{', '.join(undone)} did not make it" if undone else ""
+    place = where(run, history)
+    if run.stop_reason:
+        state = RunState.BUDGET_REACHED if run.stop_reason == BUDGET_REACHED else RunState.FAILED
+        return state, "; ".join(filter(None, [run.stop_reason, missing, place]))
+    verification = history.verification
+    if verification is not None and not verification.data["passed"]:
+        return (
+            RunState.TESTS_FAILED,
+            f"tests are red and were not healed: {verification.data['reason']}; nothing landed",
+        )
+    if history.landing is None:
+        if undone:
+            return RunState.FAILED, f"{missing}; there is nothing to land"
+        return RunState.NOTHING_TO_LAND, "all tasks are done and none had to change anything"
+    if undone:
+        return RunState.PARTIAL, f"{missing}; {place}"
+    if history.landing.event is EventKind.LANDED:
+        return RunState.LANDED, place
+    return (RunState.ON_BRANCH if run.settings.git.land == "branch" else RunState.HELD), place
+
+
+def where(run: Run, history: History) -> str:
+    """Where the result is, and how to take it when it did not land."""
+    landing = history.landing
+    if landing is None:
+        return "nothing landed"
+    if landing.event is EventKind.LANDED:
+        return f"{run.pinned.target} is now at {str(landing.data['commit'])[:12]}"
+    return f"{landing.data['text']} Take it with: {landing.data['command']}"
+
+
+def unfinished(run: Run, history: History) -> tuple[str, ...]:
+    """The tasks whose work is not in the result although it should be."""
+    states = {
+        spec.id: task_state(spec.id, task_records(run.folder, spec.id), history, is_over=True)[0]
+        for spec in run.plan.tasks
+    }
+    return tuple(task for task, state in states.items() if state not in DONE)
+
+
+def is_complete(run: Run) -> bool:
+    """Whether every task's work is in the result, or had nothing to change."""
+    return not unfinished(run, read_history(run.journal.entries()))

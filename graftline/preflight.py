@@ -1,0 +1,146 @@
+"""Every check that can refuse a run, made before anything is spent; it reads and writes nothing."""
+
+import shutil
+import tempfile
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from graftline.agents.backend import AgentBackend, Probe
+from graftline.agents.backends import resolve_backend
+from graftline.agents.profiles import PROFILE_TYPES
+from graftline.errors import AgentUnavailableError, CannotRunError
+from graftline.git.command import check_git
+from graftline.git.repository import (
+    Repository,
+    Target,
+    check_features,
+    list_files,
+    open_repository,
+    resolve_target,
+    uncommitted_changes,
+)
+from graftline.manifest import Manifest, load_manifest, parse_plan
+from graftline.plan import Plan
+from graftline.request import BuildRequest
+from graftline.settings import Effective, Settings, load_settings
+from graftline.store import state_directory
+from graftline.verify.detect import TestCommand, check_test_command, find_test_command
+
+SPARE_BYTES = 100 * 2**20
+"""Disk that a run leaves free beyond its worktrees: logs, transcripts, the agents' own build output."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A request that nothing stands in the way of, as far as can be known beforehand."""
+
+    repository: Repository
+    target: Target
+    manifest: Manifest
+    effective: Effective
+    test_command: TestCommand | None
+    test_tools: str
+    probes: tuple[Probe, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def settings(self) -> Settings:
+        """The effective settings."""
+        return self.effective.settings
+
+
+async def check_request(request: BuildRequest, environ: Mapping[str, str]) -> Checked:
+    """A request checked against plan, settings, repository, test command, agents and disk.
+
+    Cheap checks of what the person wrote come first, so that bad input answers at once.
+
+    Raises:
+        UserError: the request, the plan, a setting, the repository or the target has to be corrected.
+        CannotRunError: git, an agent CLI, a test runner or disk space is missing.
+    """
+    check_git()
+    repository = await anyio.to_thread.run_sync(open_repository, Path(request.repository))
+    overrides = request.overrides()
+    origins = dict.fromkeys(overrides, "request")
+    effective = load_settings(repository.path, environ=environ, overrides=overrides, override_origins=origins)
+    manifest = read_plan(request, repository, agents=(*effective.settings.agents, *PROFILE_TYPES))
+    target = await anyio.to_thread.run_sync(resolve_target, repository, request.target or None)
+    features = await anyio.to_thread.run_sync(check_features, repository, target.commit)
+    tracked, tree_bytes = await anyio.to_thread.run_sync(list_files, repository, target.commit)
+    test_command = find_test_command(effective.settings.test, repository.path, environ, tracked=tracked)
+    tools = "" if test_command is None else await check_tools(test_command, environ)
+    probes = await probe_agents(manifest.plan, effective.settings, environ)
+    check_disk(tree_bytes, effective.settings, environ)
+    return Checked(
+        repository=repository,
+        target=target,
+        manifest=manifest,
+        effective=effective,
+        test_command=test_command,
+        test_tools=tools,
+        probes=probes,
+        notes=(*manifest.notes, *features, *await dirty_note(repository)),
+    )
+
+
+def read_plan(request: BuildRequest, repository: Repository, *, agents: Collection[str]) -> Manifest:
+    """The request's plan, from its file (relative to the repository, unless the path exists as given) or inline."""
+    if request.plan is not None:
+        return parse_plan(
+            request.plan.model_dump(mode="json", exclude_defaults=True), file="request.plan", agents=agents
+        )
+    given = Path(request.plan_file)
+    inside = repository.path / given
+    return load_manifest(inside if inside.is_file() else given, agents=agents)
+
+
+def plan_backends(plan: Plan, settings: Settings) -> dict[str, AgentBackend]:
+    """The backends a plan calls, by the name its tasks use; the empty name is the run's default."""
+    return {name: resolve_backend(settings, name or None) for name in {task.agent or "" for task in plan.tasks}}
+
+
+async def probe_agents(plan: Plan, settings: Settings, environ: Mapping[str, str]) -> tuple[Probe, ...]:
+    """What is installed of the agents a plan calls.
+
+    Raises:
+        AgentUnavailableError: one of them cannot be used; all problems are in the message.
+    """
+    probes = tuple([await backend.probe(environ) for backend in plan_backends(plan, settings).values()])
+    problems = [f"{probe.backend}: {problem}" for probe in probes for problem in probe.problems]
+    if problems:
+        raise AgentUnavailableError("\n".join(problems))
+    return probes
+
+
+async def check_tools(command: TestCommand, environ: Mapping[str, str]) -> str:
+    """What the tests run on, as one line; a missing runner is found out here, before anything is spent.
+
+    Raises:
+        CannotRunError: the command or its interpreter cannot be run.
+    """
+    with tempfile.TemporaryDirectory(prefix="graftline-") as folder:
+        return await check_test_command(command, folder=Path(folder), environ=environ)
+
+
+def check_disk(tree_bytes: int, settings: Settings, environ: Mapping[str, str]) -> None:
+    """Refuse a run whose worktrees would fill the disk: one per agent at a time, and one to verify in."""
+    folder = state_directory(environ)
+    needed = tree_bytes * (settings.agent.max_concurrent + 1) + SPARE_BYTES
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise CannotRunError(
+            f"{folder}: {free // 2**20} MB free, but {settings.agent.max_concurrent} agents need about "
+            f"{needed // 2**20} MB for their worktrees; free some, or set GRAFTLINE_STATE_DIR to a larger disk"
+        )
+
+
+async def dirty_note(repository: Repository) -> tuple[str, ...]:
+    """What to say about uncommitted changes: agents do not see them."""
+    changes = await anyio.to_thread.run_sync(uncommitted_changes, repository)
+    if not changes:
+        return ()
+    shown = ", ".join(changes[:5]) + (" …" if len(changes) > 5 else "")
+    return (f"{len(changes)} uncommitted change(s) that agents will not see: {shown}",)

@@ -1,0 +1,109 @@
+"""Attempt records: what each attempt came to, kept in its folder, and how finished work is found again.
+
+Within a run a task is done when an attempt succeeded for the same key: the task's own words and the tree it started
+from. Such work is never paid for twice, whatever Prefect remembers.
+"""
+
+import hashlib
+import json
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from graftline.agents.outcome import OutcomeKind
+from graftline.git.hub import Hub
+from graftline.ledger import Role
+from graftline.plan import TaskSpec
+from graftline.private_files import write_file
+from graftline.store import RunFolder
+
+KEY_FIELDS = frozenset({"id", "prompt", "depends_on", "writes", "read_only", "agent", "tests", "acceptance"})
+"""Fields of a task that make it another task when they change."""
+FREE_FIELDS = frozenset({"title", "priority", "timeout_seconds", "max_retries", "concurrency_group", "env"})
+"""Fields that say how it is run or shown; finished work stays valid when they change."""
+
+
+class AttemptState(StrEnum):
+    """What an attempt came to."""
+
+    SUCCEEDED = "succeeded"
+    NO_CHANGE = "no-change"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class AttemptRecord(BaseModel):
+    """One attempt, as `record.json` in its folder says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str
+    number: int
+    role: Role
+    round: int
+    key: str
+    base: str
+    state: AttemptState
+    commit: str | None
+    outcome: OutcomeKind
+    detail: str
+    last_message: str
+    backend: str
+    version: str
+    model: str
+    session_id: str
+    cost_usd: float | None
+    seconds: float
+    paths: tuple[str, ...]
+    notes: tuple[str, ...]
+    salvage: str | None
+
+    @property
+    def is_done(self) -> bool:
+        """The task needs no further attempt."""
+        return self.state in {AttemptState.SUCCEEDED, AttemptState.NO_CHANGE}
+
+
+def task_key(spec: TaskSpec, base_tree: str) -> str:
+    """The identity a task's finished work is found under: digest of its key fields and the tree it starts from."""
+    fields = spec.model_dump(mode="json", include=set(KEY_FIELDS))
+    text = json.dumps([fields, base_tree], sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_record(folder: Path, record: AttemptRecord) -> None:
+    """Put an attempt's record into its folder, whole or not at all."""
+    write_file(folder / "record.json", record.model_dump_json(indent=2).encode())
+
+
+def read_record(folder: Path) -> AttemptRecord | None:
+    """The record of an attempt; None when it never got so far, or the file is damaged (its work is then done again)."""
+    try:
+        return AttemptRecord.model_validate_json((folder / "record.json").read_text())
+    except (OSError, ValidationError):
+        return None
+
+
+def task_records(run_folder: RunFolder, task: str) -> tuple[AttemptRecord, ...]:
+    """The records of a task's attempts, oldest first."""
+    return _records(run_folder.attempts(task))
+
+
+def heal_records(run_folder: RunFolder, task: str) -> tuple[AttemptRecord, ...]:
+    """The records of a task's heal calls, oldest first."""
+    return _records(run_folder.heals(task))
+
+
+def _records(folders: tuple[Path, ...]) -> tuple[AttemptRecord, ...]:
+    return tuple(record for folder in folders if (record := read_record(folder)) is not None)
+
+
+async def find_finished(hub: Hub, records: tuple[AttemptRecord, ...], key: str, ref_of: str) -> AttemptRecord | None:
+    """The record of finished work under a key whose commit the hub still holds on the attempt's ref."""
+    refs = await hub.refs(ref_of)
+    held = set(refs.values())
+    for record in reversed(records):
+        if record.key == key and record.is_done and record.commit in held:
+            return record
+    return None

@@ -1,0 +1,259 @@
+"""Makes the report of a run from its own records: what was pinned, the journal, the attempts' records and the ledger.
+
+Prefect's rows play no part in it: they lag, may be lost, and double on a retry.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from pydantic import JsonValue
+
+from graftline.journal import Entry, EventKind
+from graftline.ledger import Account
+from graftline.plan import TaskSpec
+from graftline.records import AttemptRecord, AttemptState, heal_records, task_records
+from graftline.report.model import (
+    AttemptReport,
+    ConflictReport,
+    HealOutcome,
+    HealReport,
+    Report,
+    RunState,
+    SalvageReport,
+    TaskReport,
+    TaskState,
+    TestReport,
+)
+from graftline.run import NOT_STARTED, PinnedRun
+from graftline.store import RunFolder
+
+
+@dataclass
+class History:
+    """What the journal tells, the last word on each matter."""
+
+    task_ends: dict[str, Entry] = field(default_factory=dict)
+    started: set[str] = field(default_factory=set)
+    integration: Entry | None = None
+    verifications: list[Entry] = field(default_factory=list)
+    heals: list[Entry] = field(default_factory=list)
+    heal_conflicts: set[tuple[int, str]] = field(default_factory=set)
+    dropped_rounds: set[int] = field(default_factory=set)
+    landing: Entry | None = None
+    salvage: dict[str, Entry] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    ended: Entry | None = None
+
+    @property
+    def verification(self) -> Entry | None:
+        """The last verification that was not of a dropped round."""
+        kept = [one for one in self.verifications if one.data.get("round") not in self.dropped_rounds]
+        return kept[-1] if kept else None
+
+    @property
+    def conflicts(self) -> tuple[ConflictReport, ...]:
+        """The tasks that the last integration left out because they collide."""
+        found = self.integration.data.get("conflicts") if self.integration else []
+        return tuple(ConflictReport.model_validate(one) for one in _items(found))
+
+
+def read_history(entries: Sequence[Entry]) -> History:
+    """Sort a run's journal into what happened to what."""
+    history = History()
+    for entry in entries:
+        match entry.event:
+            case EventKind.ATTEMPT_STARTED:
+                history.started.add(entry.task or "")
+                history.task_ends.pop(entry.task or "", None) if entry.data.get("round") == 0 else None
+            case EventKind.TASK_SUCCEEDED | EventKind.TASK_FAILED | EventKind.TASK_SKIPPED:
+                history.task_ends[entry.task or ""] = entry
+            case EventKind.MERGE_DONE if entry.data["of"] == "tasks":
+                history.integration = entry
+            case EventKind.MERGE_DONE if entry.data["of"] == "heals":
+                for one in _items(entry.data["conflicts"]):
+                    history.heal_conflicts.add((_int(entry.data["round"]), str(one["task"])))
+            case EventKind.VERIFY_ENDED:
+                history.verifications.append(entry)
+            case EventKind.HEAL_ENDED:
+                history.heals.append(entry)
+            case EventKind.HEAL_DROPPED:
+                history.dropped_rounds.add(_int(entry.data["round"]))
+            case EventKind.LANDED | EventKind.LEFT_ON_BRANCH:
+                history.landing = entry
+            case EventKind.SALVAGED:
+                history.salvage[str(entry.data["ref"])] = entry
+            case EventKind.WARNING:
+                history.warnings.append(str(entry.data["text"]))
+            case EventKind.RUN_ENDED:
+                history.ended = entry
+            case _:
+                pass
+    return history
+
+
+def assemble_report(
+    pinned: PinnedRun,
+    folder: RunFolder,
+    entries: Sequence[Entry],
+    account: Account,
+    *,
+    state: RunState | None = None,
+    reason: str = "",
+) -> Report:
+    """The report of a run as its records stand; `state` and `reason` are the run's own word when it ends now."""
+    history = read_history(entries)
+    if state is None:
+        state, reason = last_word(history)
+    tasks = tuple(
+        task_report(spec, folder, history, is_over=state is not RunState.RUNNING) for spec in pinned.plan.tasks
+    )
+    verification = history.verification
+    tests = verification.data.get("tests") if verification else None
+    landing = history.landing
+    landed = landing is not None and landing.event is EventKind.LANDED
+    last = datetime.now(UTC) if state is RunState.RUNNING or not entries else entries[-1].at
+    return Report(
+        run=pinned.name,
+        flow_run_id=pinned.id,
+        state=state,
+        reason=reason,
+        target=pinned.target,
+        base_commit=pinned.base,
+        landed_commit=str(landing.data["commit"]) if landing and landed else None,
+        branch=None if landing is None or landed else _text(landing.data.get("branch")),
+        tested_tree=_text(verification.data["tree"]) if verification and tests else None,
+        cost_usd=account.cost_usd,
+        cost_known_usd=account.known_usd,
+        unknown_calls=account.unknown_calls,
+        seconds=max(0.0, (last - pinned.created).total_seconds()),
+        tasks=tasks,
+        tests=TestReport.model_validate(tests) if tests else None,
+        heals=tuple(heal_report(entry, history) for entry in history.heals),
+        conflicts=history.conflicts,
+        salvage=tuple(
+            SalvageReport(ref=ref, commit=str(entry.data["commit"]), task=entry.task or "")
+            for ref, entry in history.salvage.items()
+        ),
+        notes=(*pinned.notes, *dict.fromkeys(history.warnings), *record_notes(pinned, folder)),
+    )
+
+
+def last_word(history: History) -> tuple[RunState, str]:
+    """State and reason as the journal ends; a run without an end may still be running, or its process is gone."""
+    if history.ended is None:
+        return RunState.RUNNING, "the run has not ended"
+    return RunState(str(history.ended.data["state"])), str(history.ended.data["reason"])
+
+
+def task_report(spec: TaskSpec, folder: RunFolder, history: History, *, is_over: bool) -> TaskReport:
+    """What became of one task."""
+    records = task_records(folder, spec.id)
+    state, reason = task_state(spec.id, records, history, is_over=is_over)
+    done = [record for record in records if record.is_done]
+    return TaskReport(
+        id=spec.id,
+        title=spec.title or spec.id,
+        state=state,
+        reason=reason,
+        commit=done[-1].commit if done else None,
+        attempts=tuple(
+            AttemptReport(
+                number=record.number,
+                backend=record.backend,
+                version=record.version,
+                model=record.model,
+                outcome=record.outcome,
+                detail=record.detail,
+                cost_usd=record.cost_usd,
+                seconds=record.seconds,
+            )
+            for record in records
+        ),
+    )
+
+
+def task_state(
+    task: str, records: Sequence[AttemptRecord], history: History, *, is_over: bool
+) -> tuple[TaskState, str]:
+    """A task's state and why it is so."""
+    for conflict in history.conflicts:
+        if conflict.task == task:
+            others = " and ".join(conflict.with_tasks) or "the target"
+            return TaskState.CONFLICTED, f"collides with {others} in {', '.join(conflict.files)}"
+    if history.integration and task in _names(history.integration.data.get("skipped")):
+        return TaskState.SKIPPED, "it depends on a task whose work collides"
+    end = history.task_ends.get(task)
+    if end is None:
+        if task not in history.started:
+            return TaskState.NOT_RUN, "the run ended before its turn" if is_over else "waiting"
+        return (TaskState.CANCELLED, "stopped before it finished") if is_over else (TaskState.RUNNING, "")
+    reason = str(end.data.get("reason", ""))
+    if end.event is EventKind.TASK_FAILED:
+        interrupted = bool(records) and records[-1].state is AttemptState.INTERRUPTED
+        return (TaskState.CANCELLED if interrupted else TaskState.FAILED), reason
+    if end.event is EventKind.TASK_SKIPPED:
+        return (TaskState.NOT_RUN if reason.startswith(NOT_STARTED) else TaskState.SKIPPED), reason
+    done = next((record for record in reversed(records) if record.is_done), None)
+    if done is not None and done.state is AttemptState.NO_CHANGE:
+        return TaskState.NO_CHANGE, done.detail
+    return TaskState.SUCCEEDED, ""
+
+
+def heal_report(entry: Entry, history: History) -> HealReport:
+    """What one heal call brought."""
+    number, task = _int(entry.data["round"]), entry.task or ""
+    tests = _names(entry.data["tests"])
+    verified = next((one for one in reversed(history.verifications) if one.data.get("round") == number), None)
+    still_red = {str(one["test"]) for one in _items(_section(verified, "failures"))}
+    if entry.data["commit"] is None:
+        outcome = HealOutcome.FAILED
+    elif (number, task) in history.heal_conflicts:
+        outcome = HealOutcome.CONFLICTED
+    elif number in history.dropped_rounds:
+        outcome = HealOutcome.DROPPED
+    elif verified is None or still_red & set(tests):
+        outcome = HealOutcome.NOT_HEALED
+    else:
+        outcome = HealOutcome.HEALED
+    cost = entry.data.get("cost_usd")
+    return HealReport(
+        round=number,
+        task=task,
+        tests=tests,
+        outcome=outcome,
+        commit=_text(entry.data["commit"]),
+        cost_usd=cost if isinstance(cost, int | float) else None,
+        seconds=float(str(entry.data["seconds"])),
+    )
+
+
+def record_notes(pinned: PinnedRun, folder: RunFolder) -> tuple[str, ...]:
+    """What was seen of the attempts' work that a person should know."""
+    return tuple(
+        f"{record.task} (attempt {record.number}): {note}"
+        for spec in pinned.plan.tasks
+        for record in (*task_records(folder, spec.id), *heal_records(folder, spec.id))
+        for note in record.notes
+    )
+
+
+def _section(verified: Entry | None, key: str) -> JsonValue:
+    tests = verified.data.get("tests") if verified else None
+    return tests.get(key) if isinstance(tests, dict) else None
+
+
+def _items(value: JsonValue) -> list[dict[str, JsonValue]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _names(value: JsonValue) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else ()
+
+
+def _text(value: JsonValue) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _int(value: JsonValue) -> int:
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,89 @@
+"""Journal entries as sentences: the plain progress lines, `graftline status` and the logs in the Prefect UI."""
+
+from collections.abc import Callable
+
+from pydantic import JsonValue
+
+from graftline.journal import Entry, EventKind
+from graftline.report.wording import plain_line
+
+LINE_CHARACTERS = 1000
+
+Data = dict[str, JsonValue]
+
+
+def describe(entry: Entry) -> str:
+    """One line that says what happened, safe to print: what agents wrote cannot move the cursor or start a new line."""
+    sentence = plain_line(_SENTENCES[entry.event](entry.data), limit=LINE_CHARACTERS)
+    if entry.task is None:
+        return sentence
+    attempt = f" (attempt {entry.attempt})" if entry.attempt and entry.attempt > 1 else ""
+    return f"{entry.task}{attempt}: {sentence}"
+
+
+def _cost(data: Data) -> str:
+    cost = data.get("cost_usd")
+    return f"${cost:.4f}" if isinstance(cost, float | int) else "cost unknown"
+
+
+def _seconds(data: Data) -> str:
+    seconds = data.get("seconds")
+    return f"{seconds:.1f} s" if isinstance(seconds, float | int) else ""
+
+
+def _names(value: JsonValue) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) and value else "nothing"
+
+
+def _conflicts(data: Data) -> str:
+    conflicts = data.get("conflicts")
+    if not isinstance(conflicts, list) or not conflicts:
+        return ""
+    told = [
+        f"{one['task']} with {_names(one['with'])} in {_names(one['files'])}"
+        for one in conflicts
+        if isinstance(one, dict)
+    ]
+    return f"; conflicts: {'; '.join(told)}"
+
+
+def _tests(data: Data) -> str:
+    tests = data.get("tests")
+    return f"{tests['passed']} passed, {tests['failed']} failed" if isinstance(tests, dict) else "untested"
+
+
+def _verdict(data: Data) -> str:
+    return f"tests {'green' if data['passed'] else 'red'}: {_tests(data)} ({data['reason']})"
+
+
+def _argv(value: JsonValue) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else ""
+
+
+_SENTENCES: dict[EventKind, Callable[[Data], str]] = {
+    EventKind.RUN_PREPARED: lambda data: f"run {data['name']}: {data['tasks']} tasks from {data['target']}",
+    EventKind.PLAN_NOTED: lambda data: f"note: {data['text']}",
+    EventKind.ATTEMPT_STARTED: lambda data: f"started with {data['backend']}",
+    EventKind.AGENT_PROCESS: lambda data: f"agent runs as process {data['pid']}",
+    EventKind.SETUP: lambda data: f"set up: {data['command']} ended with {data['status']} after {_seconds(data)}",
+    EventKind.AGENT_PROGRESS: lambda data: str(data["text"]),
+    EventKind.ATTEMPT_ENDED: lambda data: f"agent ended: {data['outcome']} after {_seconds(data)}, {_cost(data)}",
+    EventKind.TASK_SUCCEEDED: lambda _: "done",
+    EventKind.TASK_FAILED: lambda data: f"failed: {data['reason']}",
+    EventKind.TASK_SKIPPED: lambda data: f"skipped: {data['reason']}",
+    EventKind.MERGE_DONE: lambda data: (
+        f"merged {_names(data['merged'])} into candidate {data['candidate']}{_conflicts(data)}"
+    ),
+    EventKind.VERIFY_STARTED: lambda data: f"testing {data['label']}: {_argv(data['command'])}",
+    EventKind.VERIFY_ENDED: lambda data: f"{data['label']}: {_verdict(data)}",
+    EventKind.HEAL_STARTED: lambda data: f"healing, round {data['round']}: {_names(data['tests'])}",
+    EventKind.HEAL_ENDED: lambda data: (
+        f"heal round {data['round']}: {data['outcome']} after {_seconds(data)}, {_cost(data)}"
+    ),
+    EventKind.HEAL_DROPPED: lambda data: f"round {data['round']} made more tests fail, and is dropped",
+    EventKind.LANDED: lambda data: str(data["text"]),
+    EventKind.LEFT_ON_BRANCH: lambda data: f"{data['text']} Take it with: {data['command']}",
+    EventKind.SALVAGED: lambda data: f"unfinished work kept on {data['ref']}",
+    EventKind.WARNING: lambda data: f"warning: {data['text']}",
+    EventKind.RUN_ENDED: lambda data: f"run ended: {data['reason']}",
+}

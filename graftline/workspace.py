@@ -1,0 +1,48 @@
+"""A worktree made ready to work in: cut from a commit, set up with the configured commands, removed afterwards."""
+
+import shlex
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+
+from graftline.agents.environment import base_environment
+from graftline.git.worktrees import Worktree, cut_worktree, remove_worktree
+from graftline.journal import EventKind
+from graftline.process import Command, Ending, Limits, run_process
+from graftline.run import Run
+
+
+@asynccontextmanager
+async def cut_workspace(run: Run, commit: str, *, path: Path, branch: str) -> AsyncIterator[Worktree]:
+    """A worktree of a commit for as long as the block runs; what has to outlive it is kept before the block ends."""
+    worktree = await cut_worktree(
+        run.hub,
+        commit,
+        path=path,
+        branch=branch,
+        target=run.pinned.target,
+        repository=run.repository,
+        include_file=run.settings.worktree.include_file,
+    )
+    try:
+        yield worktree
+    finally:
+        with anyio.CancelScope(shield=True):
+            await remove_worktree(worktree)
+
+
+async def set_up(run: Run, worktree: Worktree, folder: Path, *, task: str | None, seconds: float) -> str:
+    """Run `[worktree] setup` in a worktree, logged to `folder` and timed; what went wrong, or an empty string."""
+    for number, line in enumerate(run.settings.worktree.setup, start=1):
+        log = folder / f"setup-{number}.log"
+        # The person's own commands, with the person's own caches: a private home would download the world each time.
+        environment = base_environment(run.environ, home=Path(run.environ.get("HOME", folder)))
+        command = Command(argv=tuple(shlex.split(line)), cwd=worktree.path, env=environment)
+        result = await run_process(command, log=log, limits=Limits(wall_seconds=seconds))
+        run.journal.append(EventKind.SETUP, task=task, command=line, seconds=result.seconds, status=result.status)
+        if result.status != 0:
+            how = "took too long" if result.ending is Ending.TIMED_OUT else f"ended with {result.status}"
+            return f"[worktree] setup: {line!r} {how} (log: {log}):\n{result.tail}"
+    return ""

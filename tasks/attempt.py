@@ -1,0 +1,89 @@
+"""The task run of one plan task: an attempt, with Prefect's retries, timeout and result cache around it."""
+
+from typing import Any
+
+from prefect import Task, task
+from prefect.cache_policies import CacheKeyFnPolicy
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
+
+from graftline.agents.outcome import POLICIES, OutcomeKind, Policy
+from graftline.agents.prompt import frame_prompt
+from graftline.attempt import Ask, perform_attempt, reserve_place
+from graftline.integration import Base, find_task
+from graftline.plan import TaskSpec
+from graftline.records import AttemptRecord
+from graftline.run import Run, live_run
+
+BACKSTOP_SECONDS = 120.0
+"""Prefect's timeout comes this much after the attempt's own, which ends the agent and still keeps its work."""
+RETRY_DELAYS_SECONDS = [2.0, 10.0, 30.0]
+
+
+class AttemptFailedError(Exception):
+    """An attempt that did not make it; fails the task run, whose message it is.
+
+    An exception and not a returned state, because Prefect would keep a returned failure in its result cache.
+    """
+
+    def __init__(self, run_id: str, record: AttemptRecord) -> None:
+        self.run_id = run_id
+        self.record = record
+        super().__init__(run_id, record)
+
+    def __str__(self) -> str:
+        return f"attempt {self.record.number}: {self.record.outcome}: {self.record.detail}"
+
+
+class AttemptTimedOutError(AttemptFailedError, TimeoutError):
+    """An attempt that ran out of time; a `TimeoutError`, so that Prefect shows the task run as TimedOut."""
+
+
+def key_of(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
+    """The result cache's key: the run and the attempt's own key (task, spec digest and base tree)."""
+    return f"{parameters['run_id']}-{parameters['key']}"
+
+
+async def may_retry(_task: Task[..., Any], _task_run: TaskRun, state: State[Any]) -> bool:
+    """Whether another attempt is worth paying for: the outcome's policy says so and the run has extra attempts left.
+
+    Prefect asks only while the task itself has retries left, so a claimed extra attempt is always used.
+    """
+    error = await state.aresult(raise_on_failure=False)
+    if not isinstance(error, AttemptFailedError) or POLICIES[error.record.outcome] is not Policy.RETRY:
+        return False
+    return live_run(error.run_id).claim_retry()
+
+
+@task(
+    name="attempt",
+    persist_result=True,
+    cache_policy=CacheKeyFnPolicy(cache_key_fn=key_of),
+    retry_condition_fn=may_retry,
+    log_prints=False,
+)
+async def attempt(run_id: str, task_id: str, base: str, key: str) -> AttemptRecord:
+    """One plan task: finished work found in git, else one attempt by an agent."""
+    run = live_run(run_id)
+    record = await find_task(run, task_id, Base(commit=base, key=key))
+    if record is None:
+        spec = run.plan.task(task_id)
+        prompt = frame_prompt(spec, plan_title=run.plan.title, context=run.context_of(spec))
+        place = await reserve_place(run, task_id, base)
+        record = await perform_attempt(run, Ask(spec=spec, base=base, key=key, prompt=prompt), place)
+    if record.is_done:
+        return record
+    failure = AttemptTimedOutError if record.outcome is OutcomeKind.TIMED_OUT else AttemptFailedError
+    raise failure(run_id, record)
+
+
+def attempt_task(run: Run, spec: TaskSpec) -> Task[..., Any]:
+    """The `attempt` task as one plan task needs it: its name, retries, timeout and where its result is kept."""
+    return attempt.with_options(
+        name=spec.id,
+        task_run_name=spec.id,
+        retries=run.max_retries(spec),
+        retry_delay_seconds=RETRY_DELAYS_SECONDS,
+        timeout_seconds=run.timeout_seconds(spec) + BACKSTOP_SECONDS,
+        result_storage=run.folder.results,
+    )

@@ -1,0 +1,14 @@
+"""The task run of one heal call."""
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from graftline.healing import Assigned, heal_task
+from graftline.records import AttemptRecord
+from graftline.run import live_run
+
+
+@task(name="heal", persist_result=False, cache_policy=NO_CACHE, log_prints=False)
+async def heal_one(run_id: str, candidate: str, assigned: Assigned, number: int) -> AttemptRecord:
+    """Send a task's failures back to its agent, in a worktree of the candidate."""
+    return await heal_task(live_run(run_id), candidate, assigned, number)

@@ -1,0 +1,77 @@
+"""Who may run now: limits within the run by semaphores, across runs by the Prefect server's global limits."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from time import monotonic
+
+from prefect.client.orchestration import get_client
+from prefect.concurrency.asyncio import concurrency
+
+from graftline.plan import TaskSpec
+from graftline.run import Run
+
+AGENTS_LIMIT = "graftline-agents"
+LEASE_SECONDS = 60
+"""The shortest lease Prefect grants: a holder that is killed frees its slot this long after."""
+
+
+class Slots:
+    """The run's agent slots and those of its concurrency groups; waiting for one holds none."""
+
+    def __init__(self, run: Run) -> None:
+        self._limits = run.settings.limits
+        self._agents = asyncio.Semaphore(run.settings.agent.max_concurrent)
+        names = {spec.concurrency_group for spec in run.plan.tasks if spec.concurrency_group}
+        self._groups = {name: asyncio.Semaphore(self._limits.groups.get(name, 1)) for name in names}
+        self._stagger_seconds = run.settings.agent.stagger_seconds
+        self._start = asyncio.Lock()
+        self._last_start = float("-inf")
+
+    @classmethod
+    async def of(cls, run: Run) -> "Slots":
+        """The slots of a run; the limits across runs are put on the server first."""
+        slots = cls(run)
+        wanted = {
+            _group_limit(name): run.settings.limits.groups[name]
+            for name in slots._groups
+            if name in run.settings.limits.groups
+        }
+        if run.settings.limits.agents:
+            wanted[AGENTS_LIMIT] = run.settings.limits.agents
+        if wanted:
+            async with get_client() as client:
+                for name, limit in wanted.items():
+                    await client.upsert_global_concurrency_limit_by_name(name, limit)
+        return slots
+
+    @asynccontextmanager
+    async def hold(self, spec: TaskSpec) -> AsyncIterator[None]:
+        """Hold what a task needs to run: its group's slot, then the run's, then those across runs."""
+        async with AsyncExitStack() as stack:
+            across = []
+            if spec.concurrency_group:
+                await stack.enter_async_context(self._groups[spec.concurrency_group])
+                if spec.concurrency_group in self._limits.groups:
+                    across.append(_group_limit(spec.concurrency_group))
+            await stack.enter_async_context(self._agents)
+            if self._limits.agents:
+                across.append(AGENTS_LIMIT)
+            if across:
+                # A server restart must not end an agent that has worked for half an hour: it costs a slot only.
+                await stack.enter_async_context(
+                    concurrency(across, strict=True, raise_on_lease_renewal_failure=False, lease_duration=LEASE_SECONDS)
+                )
+            await self._stagger()
+            yield
+
+    async def _stagger(self) -> None:
+        """Let agents start one after another, `[agent] stagger_seconds` apart."""
+        if self._stagger_seconds:
+            async with self._start:
+                await asyncio.sleep(max(0.0, self._last_start + self._stagger_seconds - monotonic()))
+                self._last_start = monotonic()
+
+
+def _group_limit(name: str) -> str:
+    return f"graftline-group-{name}"
