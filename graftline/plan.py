@@ -18,6 +18,7 @@ from graftline.paths import clean_file_path, clean_pattern, may_overlap
 # Error types of the rules below, whose messages are already written for people.
 RULE: Final = "plan_rule"
 GRAPH_RULE: Final = "plan_graph"
+SURROGATE: Final = "half of a surrogate pair, which cannot be written as UTF-8"
 
 
 def _rule(check: Callable[[str], str]) -> AfterValidator:
@@ -32,7 +33,7 @@ def _rule(check: Callable[[str], str]) -> AfterValidator:
 
 def _text(text: str) -> str:
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("half of a surrogate pair, which cannot be written as UTF-8")
+        raise ValueError(SURROGATE)
     return text
 
 
