@@ -217,8 +217,15 @@ def test_oversized_file_is_refused_unread(tmp_path: Path) -> None:
         load_manifest(path)
 
 
-@pytest.mark.parametrize("suffix", ["YAML", "yml", "yaml"])
-def test_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize(
+    ("suffix", "content"),
+    [
+        ("YAML", "tasks:\n- id: a\n  prompt: |\n    one\n    two\n"),
+        ("md", "---\ntasks:\n- id: a\n  prompt: |\n    one\n    two\n---\n"),
+        ("json", '{"tasks": [\n{"id": "a", "prompt": "one\\ntwo\\n"}]}'),
+    ],
+)
+def test_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path, suffix: str, content: str) -> None:
     path = tmp_path / f"plan.{suffix}"
-    path.write_bytes(b"\xef\xbb\xbftasks:\r\n- id: a\r\n  prompt: |\r\n    one\r\n    two\r\n")
+    path.write_bytes(b"\xef\xbb\xbf" + content.replace("\n", "\r\n").encode())
     assert load_manifest(path).plan.tasks[0].prompt == "one\ntwo\n"

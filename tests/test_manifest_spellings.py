@@ -68,6 +68,23 @@ def test_anchors_and_merge_keys_work_and_own_keys_win() -> None:
     assert second == TaskSpec(id="b", prompt="hi", max_retries=2, priority=3)
 
 
+def test_first_of_several_merged_mappings_wins() -> None:
+    text = """\
+        tasks:
+          - &one {id: a, prompt: one}
+          - &two {id: b, prompt: two, priority: 2}
+          - <<: [*one, *two]
+            id: c
+        """
+    third = parse_manifest(dedent(text), file="plan", spelling="yaml").plan.tasks[2]
+    assert third == TaskSpec(id="c", prompt="one", priority=2)
+
+
+def test_duplicate_key_in_a_merged_mapping_is_named_once() -> None:
+    text = "tasks:\n- &base {id: a, prompt: hi,\n   title: x, title: y}\n- <<: *base\n  id: b\n"
+    assert problems_of(text, "yaml") == [(3, "the key 'title' is given twice (first in line 3)")]
+
+
 def test_problem_in_a_merged_mapping_is_named_once_and_at_its_own_line() -> None:
     text = "tasks:\n- &base {id: a, prompt: hi,\n   max_retries: x}\n- <<: *base\n  id: b\n"
     with pytest.raises(ManifestError) as caught:
@@ -147,6 +164,7 @@ def test_windows_line_ends_are_not_part_of_a_section() -> None:
         "```\n## b\n```",
         "~~~ py\n## b\n```\n~~~~",
         "  ````\n```\n## b\n````",
+        "```\n``` py\n## b\n```",
         "    ## b",
         "##b",
         "```not ``` a fence\n### b",
