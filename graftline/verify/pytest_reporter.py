@@ -280,7 +280,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         early_config.pluginmanager.register(reporter, "graftline-reporter")
     result = yield
     error = result.excinfo[1] if result.excinfo else None
-    if reporter is not None and type(error).__name__ == "ConftestImportFailure":
+    if reporter is not None and error is not None and type(error).__name__ == "ConftestImportFailure":
         cause = error.__cause__ or error
         reporter.write(
             "collector",
