@@ -33,7 +33,7 @@ FailureKind = Literal["failed", "error", "collection", "crash"]
 class Report:
     """What the reporter said of one run; all empty when it was not heard.
 
-    `running` names what was being run, or collected, when the report broke off: what a dead process died in. Counts
+    `running` names what was being run, or collected, when the session stopped: what a dead process died in. Counts
     and `failed_tests` are complete; `failures` holds the details of the first ones. `unfinished` counts the
     collected tests that did not come to an end with an outcome.
     """
@@ -130,7 +130,10 @@ class _Reading:
 
     def report(self) -> Report:
         done = self._outcomes.keys() & self._ended
-        running = [*self._running, *([self._collecting] if self._collecting is not None else [])]
+        # A worker of xdist that died leaves a failed test which never ended, in a session that goes on.
+        running = [test for test in self._running if not (self._finished and test in self._failed)]
+        if self._collecting is not None and not self._finished:
+            running.append(self._collecting)
         return Report(
             started=self._started,
             finished=self._finished,
@@ -140,8 +143,7 @@ class _Reading:
             failed_tests=tuple(self._failed),
             failures=tuple(self._failures.values()),
             foreign_imports=tuple(self._foreign),
-            running=() if self._finished else tuple(running),
-            # A worker of xdist that died leaves a failed test which never ended.
+            running=tuple(running),
             unfinished=len(self._collected.keys() - done - self._failed.keys()),
         )
 

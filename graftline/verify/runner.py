@@ -123,12 +123,13 @@ def _process_failures(
     mentioned = _mentioned_files(detail, worktree)
     trace = excerpt(detail, TRACE_BYTES)
     # A conftest that cannot be imported is reported, and ends pytest before there is a session to finish.
-    told = report.finished or bool(report.failed_tests and not report.collected and not report.running)
+    no_session = bool(report.failed_tests) and not report.collected
+    told = not report.running and (report.finished or no_session)
     if ended.ending is not Ending.EXITED:
         message = f"it still ran when the time was up, after {ended.seconds:.0f} s"
     elif report.started and not told:
         ending = f"signal {-ended.status}" if ended.status < 0 else f"exit status {ended.status}"
-        message = f"the test process ended with {ending} while it ran"
+        message = f"the tests ended with {ending} while it ran"
     elif not report.started and ended.status != 0:
         return [TestFailure(name, f"it ended with {ended.status}", trace, mentioned, "failed")]
     else:
