@@ -3,7 +3,8 @@
 import errno
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -35,14 +36,15 @@ class FileLock:
         self._descriptor = descriptor
         return True
 
-    async def acquire(self, *, shared: bool = False, on_wait: Callable[[], None]) -> None:
+    async def acquire(self, *, shared: bool = False, on_wait: Callable[[], None] | None = None) -> None:
         """Take the lock, however long it takes; `on_wait` is called once when somebody else has it.
 
         Polls, since a thread that sits in a blocking `flock` cannot be cancelled.
         """
         if self.try_acquire(shared=shared):
             return
-        on_wait()
+        if on_wait is not None:
+            on_wait()
         while not self.try_acquire(shared=shared):  # noqa: ASYNC110 - the holder is another process
             await anyio.sleep(POLL_SECONDS)
 
@@ -51,3 +53,14 @@ class FileLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+@asynccontextmanager
+async def exclusive_lock(path: Path) -> AsyncIterator[None]:
+    """Hold a lock file alone for as long as the block runs."""
+    lock = FileLock(path)
+    await lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

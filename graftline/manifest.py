@@ -14,15 +14,15 @@ from pydantic import ValidationError
 
 from graftline.agents.profiles import PROFILE_TYPES
 from graftline.dependencies import nearest
-from graftline.dialect import SPELLINGS, is_parallel_orchestra, translate
-from graftline.document import Document, printable
 from graftline.errors import ManifestError, Problem, UserError
-from graftline.json_document import read_json
-from graftline.markdown import Markdown, read_markdown, section_of
 from graftline.plan import Graph, Plan, graph_of
-from graftline.plan_file import KNOWN_KEYS, PlanFile
-from graftline.problems import fault_problems, shape_problems
-from graftline.yaml_document import read_yaml, write_yaml
+from graftline.spellings.dialect import SPELLINGS, is_parallel_orchestra, translate
+from graftline.spellings.document import Document, printable
+from graftline.spellings.json_document import read_json
+from graftline.spellings.markdown import Markdown, read_markdown, section_of
+from graftline.spellings.plan_file import KNOWN_KEYS, PlanFile
+from graftline.spellings.problems import fault_problems, shape_problems
+from graftline.spellings.yaml_document import read_yaml, write_yaml
 
 Spelling = Literal["markdown", "yaml", "json"]
 

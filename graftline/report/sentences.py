@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pydantic import JsonValue
 
 from graftline.journal import Entry, EventKind
-from graftline.report.wording import plain_line
+from graftline.text import plain_line
 
 LINE_CHARACTERS = 1000
 
@@ -14,7 +14,7 @@ Data = dict[str, JsonValue]
 
 def describe(entry: Entry) -> str:
     """One line that says what happened, safe to print: what agents wrote cannot move the cursor or start a new line."""
-    sentence = plain_line(_SENTENCES[entry.event](entry.data), limit=LINE_CHARACTERS)
+    sentence = plain_line(_SENTENCES[entry.event](entry.data), LINE_CHARACTERS)
     if entry.task is None:
         return sentence
     attempt = f" (attempt {entry.attempt})" if entry.attempt and entry.attempt > 1 else ""

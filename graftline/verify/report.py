@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from graftline.text import excerpt, plain_text
 from graftline.verify.events import (
     Collected,
     CollectorStage,
@@ -20,8 +21,7 @@ from graftline.verify.events import (
     TestStage,
     parse_event,
 )
-from graftline.verify.excerpt import MESSAGE_BYTES, TRACE_BYTES, excerpt, plain_text
-from graftline.verify.result import KEPT_FAILURES, SESSION, TestFailure
+from graftline.verify.result import KEPT_FAILURES, MESSAGE_BYTES, SESSION, TRACE_BYTES, TestFailure
 
 LINE_BYTES = 2_000_000
 REPORT_BYTES = 256_000_000

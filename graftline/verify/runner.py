@@ -13,11 +13,19 @@ import anyio
 
 from graftline.errors import CannotRunError
 from graftline.process import Command, Ending, Limits, ProcessResult, run_process
+from graftline.text import excerpt
 from graftline.verify.detect import TestCommand
 from graftline.verify.environment import build_environment, pytest_options, source_path
-from graftline.verify.excerpt import DETAIL_BYTES, TRACE_BYTES, excerpt
 from graftline.verify.report import Report, open_report, read_report, relative_files
-from graftline.verify.result import KEPT_FAILURES, RUNNER_MISSING_STATUS, SESSION, TestFailure, TestResult
+from graftline.verify.result import (
+    DETAIL_BYTES,
+    KEPT_FAILURES,
+    RUNNER_MISSING_STATUS,
+    SESSION,
+    TRACE_BYTES,
+    TestFailure,
+    TestResult,
+)
 
 # Copied, under a name of its own, into a folder of its own: this package's folder on PYTHONPATH would hide modules.
 _REPORTER = Path(__file__).with_name("pytest_reporter.py")

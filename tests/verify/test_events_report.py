@@ -8,9 +8,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graftline.verify.excerpt import MESSAGE_BYTES, TRACE_BYTES
 from graftline.verify.report import Report, open_report, read_report, relative_files
-from graftline.verify.result import KEPT_FAILURES, SESSION, TestFailure
+from graftline.verify.result import KEPT_FAILURES, MESSAGE_BYTES, SESSION, TRACE_BYTES, TestFailure
 
 WORKTREE = Path("/nowhere/tree")
 START = {"event": "start", "python": "3.11.7", "pytest": "9.2.0"}

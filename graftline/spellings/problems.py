@@ -6,9 +6,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from graftline.dependencies import Outline, find_faults, nearest
-from graftline.document import Document, Location, printable
 from graftline.errors import Problem
 from graftline.plan import GRAPH_RULE, SURROGATE
+from graftline.spellings.document import Document, Location, printable
 
 # Keys known at a place: ("tasks",) for those of a task, () for those of the file.
 KnownKeys = Mapping[Location, Iterable[str]]

@@ -6,8 +6,8 @@ Its manifests are accepted as they are. What has no counterpart here is left out
 from collections.abc import Collection, Iterator, Mapping
 
 from graftline.dependencies import nearest
-from graftline.document import Document, Location, printable
 from graftline.errors import Problem
+from graftline.spellings.document import Document, Location, printable
 
 VERSION_KEY = "po_plan_version"
 SUPPORTED_VERSION = "0.1"

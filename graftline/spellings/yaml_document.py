@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import yaml
 
-from graftline.document import DEEPEST_NESTING, Document, Location, refuse
 from graftline.errors import Problem
+from graftline.spellings.document import DEEPEST_NESTING, Document, Location, refuse
 
 _MOST_VALUES = 200_000  # aliases multiply: a few lines can unfold to billions
 
