@@ -1,5 +1,6 @@
 """Journal entries as sentences: the plain progress lines, `graftline status` and the logs in the Prefect UI."""
 
+import logging
 from collections.abc import Callable
 
 from pydantic import JsonValue
@@ -19,6 +20,15 @@ def describe(entry: Entry) -> str:
         return sentence
     attempt = f" (attempt {entry.attempt})" if entry.attempt and entry.attempt > 1 else ""
     return f"{entry.task}{attempt}: {sentence}"
+
+
+def log_entry(entry: Entry) -> None:
+    """Log an entry; Prefect keeps the logs of these loggers with the run, where the UI shows them."""
+    level = _LEVELS.get(entry.event, logging.INFO)
+    logging.getLogger(__name__).log(level, "%s", describe(entry))
+
+
+_LEVELS = {EventKind.AGENT_PROGRESS: logging.DEBUG, EventKind.WARNING: logging.WARNING}
 
 
 def _cost(data: Data) -> str:
