@@ -54,7 +54,8 @@ async def stage_work(hub: Hub, path: Path, *, index: Path, exclude: Path) -> Sta
 
 async def _stage(hub: Hub, path: Path, index: Path, private: frozenset[str]) -> Staged:
     staging = index.with_name(f"{index.name}.staging")
-    await anyio.to_thread.run_sync(shutil.copyfile, index, staging)
+    # With its time stamp, by which git knows that a file changed in the moment of checkout must be read again.
+    await anyio.to_thread.run_sync(shutil.copy2, index, staging)
     try:
         untracked, notes = await _untracked(hub, path, staging)
         # Private files are ignored in the user's checkout, but an agent may have changed the ignore rules.

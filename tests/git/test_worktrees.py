@@ -1,8 +1,10 @@
 """Worktrees: right files, a repository of their own, and all work taken from them, whatever the agent did."""
 
+import hashlib
 import os
 import shutil
 import socket
+import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -158,6 +160,32 @@ async def test_work_can_be_collected_again(make_repository: MakeRepository, open
     (worktree.path / "more").write_text("1\n")
     second = await collect(scene[1], worktree)
     assert (first.paths, second.paths) == (("new",), ("more", "new"))
+
+
+async def test_a_change_in_the_very_moment_of_checkout_is_seen(
+    make_repository: MakeRepository, open_scene: OpenScene, cut: Cut, user_git: UserGit
+) -> None:
+    scene = await open_scene(make_repository({"a.txt": "1\n"}))
+    worktree = await cut(scene, "a")
+    changed = worktree.path / "a.txt"
+    changed.write_text("2\n")  # of the same size; now let checkout and change have happened in one second, long ago
+    os.utime(changed, (1_700_000_000, 1_700_000_000))
+    now = changed.stat()
+    times = [part for stamp in (now.st_ctime_ns, now.st_mtime_ns) for part in divmod(stamp, 10**9)]
+    for index in (worktree.index, worktree.path / ".git" / "index"):
+        content = bytearray(index.read_bytes()[:-20])
+        content[12:28] = struct.pack(">4I", *times)  # the only entry's time stamps follow the header of 12 bytes
+        index.write_bytes(content + hashlib.sha1(content, usedforsecurity=False).digest())
+        os.utime(index, ns=(now.st_mtime_ns, now.st_mtime_ns))
+    assert user_git(worktree.path, "status", "--porcelain") == "M a.txt"
+    assert (await collect(scene[1], worktree)).paths == ("a.txt",)
+
+
+async def test_the_agents_index_has_the_time_stamp_of_ours(
+    make_repository: MakeRepository, open_scene: OpenScene, cut: Cut
+) -> None:
+    worktree = await cut(await open_scene(make_repository()), "a")
+    assert (worktree.path / ".git" / "index").stat().st_mtime_ns == worktree.index.stat().st_mtime_ns
 
 
 async def test_own_commits_stay_beneath_the_rest(
