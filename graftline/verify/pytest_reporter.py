@@ -169,6 +169,7 @@ class _Reporter:
 class _WorkerReporter(_Reporter):
     """In an xdist worker: the controller reports the tests, only the worker knows what was imported."""
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         self.write("foreign", imports=foreign_imports(self.worktree))
 
@@ -218,7 +219,7 @@ class _SessionReporter(_Reporter):
     def pytest_internalerror(self, excrepr: object) -> None:
         self.write("internal-error", longrepr=clean(str(excrepr)))
 
-    @pytest.hookimpl(trylast=True)
+    @pytest.hookimpl(tryfirst=True)  # some projects end the process in theirs
     def pytest_sessionfinish(self) -> None:
         self.write("foreign", imports=foreign_imports(self.worktree))
         self.write("finish")

@@ -58,7 +58,7 @@ def open_report(path: Path) -> Iterator[BinaryIO]:
     report that a test deletes is still read.
     """
     path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "rb") as stream:
         yield stream
 
@@ -69,7 +69,7 @@ def read_report(stream: BinaryIO, *, worktree: Path) -> Report:
     size = 0
     while size < REPORT_BYTES and (line := stream.readline(LINE_BYTES)):
         size += len(line)
-        event = parse_event(line) if line.endswith(b"\n") else None
+        event = parse_event(line)
         if event is not None:
             reading.take(event)
     return reading.report()

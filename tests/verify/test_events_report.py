@@ -132,6 +132,13 @@ def test_failure_in_several_stages_is_one_failure_of_its_first_stage() -> None:
     assert report.failures == (TestFailure("a.py::one", "call", trace, ("conftest.py", "a.py"), "failed"),)
 
 
+def test_failure_stays_one_whatever_comes_after_it() -> None:
+    # As of a subtest that fails in a test that passes.
+    report = read(START, moment("begin", "a"), stage("a", "failed"), stage("a", "passed"), moment("end", "a"), FINISH)
+
+    assert (report.passed, report.failed_tests) == (0, ("a",))
+
+
 def test_counts_are_exact_where_details_are_not_kept() -> None:
     tests = [f"a.py::test[{number}]" for number in range(KEPT_FAILURES + 50)]
     report = read(START, *(event for test in tests for event in a_test(test, "failed")), FINISH)

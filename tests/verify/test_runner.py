@@ -140,6 +140,39 @@ async def test_crash_during_collection_names_the_file(run_project: RunProject) -
     assert not judge(result, None).passed
 
 
+async def test_session_that_never_came_to_its_end_has_not_passed(run_project: RunProject) -> None:
+    result = await run_project(
+        {
+            "conftest.py": "import os\ndef pytest_runtestloop(): os._exit(0)\n",
+            "test_a.py": "def test_a(): pass\n",
+        }
+    )
+
+    assert [(failure.test, failure.kind) for failure in result.failures] == [(SESSION, "crash")]
+    assert not judge(result, None).passed
+
+
+async def test_child_that_carries_on_with_the_session_does_not_speak_for_its_parent(run_project: RunProject) -> None:
+    forks = (
+        "import os\ndef test_forks():\n    child = os.fork()\n"
+        "    if child:\n        os.waitpid(child, 0)\n        os._exit(4)\n"
+    )
+    result = await run_project({"test_a.py": forks})
+
+    assert [(failure.test, failure.kind) for failure in result.failures] == [("test_a.py::test_forks", "crash")]
+
+
+async def test_project_that_ends_the_process_after_its_last_test_passes(run_project: RunProject) -> None:
+    result = await run_project(
+        {
+            "conftest.py": "import os\ndef pytest_sessionfinish(exitstatus): os._exit(int(exitstatus))\n",
+            "test_a.py": "def test_a(): pass\n",
+        }
+    )
+
+    assert judge(result, None).passed
+
+
 @pytest.mark.parametrize("stop", ["raise KeyboardInterrupt", "pytest.exit('enough', returncode=0)"])
 async def test_session_that_a_test_stops_has_not_passed(run_project: RunProject, stop: str) -> None:
     result = await run_project(
@@ -251,6 +284,23 @@ async def test_report_that_a_test_deletes_or_replaces_is_read_all_the_same(
 
     assert (result.passed, result.failed_tests) == (1, ("test_a.py::test_red",))
     assert Path(other).read_text() == '{"event": "finish"}\n'
+
+
+async def test_link_in_place_of_the_report_is_not_written_to_and_the_exit_status_decides(
+    run_project: RunProject, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.touch()
+    plant = (
+        "import os\nreport = os.environ['GRAFTLINE_TASK_TEST_REPORT']\n"
+        f"os.unlink(report)\nos.symlink({str(other)!r}, report)\n"
+    )
+    green = await run_project({"sitecustomize.py": plant, "test_a.py": "def test_a(): pass\n"})
+    red = await run_project({"test_a.py": "def test_a(): assert False\n"})
+
+    assert other.read_text() == ""
+    assert (green.reported, judge(green, None).passed) == (False, True)
+    assert (red.reported, judge(red, None).passed) == (False, False)
 
 
 async def test_report_that_is_emptied_leaves_the_exit_status_to_decide(run_project: RunProject, tmp_path: Path) -> None:
