@@ -19,7 +19,7 @@ from graftline.agents.calls import call_agent
 from graftline.agents.outcome import POLICIES, AgentOutcome, OutcomeKind, Policy, Usage
 from graftline.budget import reservation_usd
 from graftline.errors import GraftlineError
-from graftline.git.worktrees import Work, Worktree, collect_work
+from graftline.git.worktrees import Work, Worktree, collect_work, remove_worktree
 from graftline.journal import EventKind
 from graftline.ledger import Role
 from graftline.plan import TaskSpec
@@ -85,16 +85,18 @@ async def perform_attempt(run: Run, ask: Ask, place: Place) -> AttemptRecord:
     )
     make_folder(place.folder)
     outcome = AgentOutcome(kind=OutcomeKind.INTERRUPTED, detail="ended before it finished", backend=backend.type)
-    async with cut_workspace(run, ask.base, path=place.worktree, branch=place.task) as worktree:
-        try:
-            seconds = run.timeout_seconds(ask.spec)
-            problem = await set_up(run, worktree, place.folder, task=place.task, seconds=seconds)
-            remaining = max(1.0, seconds - (monotonic() - started))
-            outcome = failed(problem) if problem else await _call(run, ask, place, backend, remaining)
-        finally:
-            # Also when cancelled: without the shield the first await in here would be cancelled again at once.
-            with anyio.CancelScope(shield=True):
-                record = await _keep(run, ask, place, worktree, outcome, monotonic() - started)
+    worktree = await cut_workspace(run, ask.base, path=place.worktree, branch=place.task)
+    try:
+        seconds = run.timeout_seconds(ask.spec)
+        problem = await set_up(run, worktree, place.folder, task=place.task, seconds=seconds)
+        remaining = max(1.0, seconds - (monotonic() - started))
+        outcome = failed(problem) if problem else await _call(run, ask, place, backend, remaining)
+    finally:
+        # Also when cancelled: without the shield the first await in here would be cancelled again at once. The worktree
+        # goes only after its work is on a ref; when that fails it stays, for a person to look at.
+        with anyio.CancelScope(shield=True):
+            record = await _keep(run, ask, place, worktree, outcome, monotonic() - started)
+            await remove_worktree(worktree)
     return record
 
 
@@ -208,7 +210,13 @@ async def _keep(
     """Take the work out of the worktree, judge the attempt and put record, ref and journal in that order."""
     trailers = {"Graftline-Run": run.pinned.name, "Graftline-Task": place.task, "Graftline-Attempt": str(place.number)}
     title = ask.spec.title or ask.spec.id
-    work = await collect_work(run.hub, worktree, message=title, trailers=trailers)
+    try:
+        work = await collect_work(run.hub, worktree, message=title, trailers=trailers)
+    except GraftlineError as error:
+        run.journal.append(
+            EventKind.WARNING, text=f"{place.task}: its work is still in {worktree.path}, taking it failed: {error}"
+        )
+        raise
     work = await undo_sealed_edits(run, work, ask.base, trailers)
     state, detail, kind = judge(ask.spec, outcome, work, enforce=run.settings.git.writes == "enforce")
     commit = work.commit if state is AttemptState.SUCCEEDED else None
