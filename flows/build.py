@@ -16,7 +16,8 @@ from graftline.flows.heal import heal
 from graftline.flows.merge import merge
 from graftline.healing import is_better
 from graftline.integration import replay_candidate
-from graftline.journal import EventKind
+from graftline.journal import EventKind, listening
+from graftline.report.sentences import log_entry
 from graftline.request import BuildRequest
 from graftline.run import Run, close_run
 from graftline.tasks.land import land_commit
@@ -37,23 +38,24 @@ async def build(request: BuildRequest) -> State[None]:
     Args:
         request: What to build, on which repository, within which limits.
     """
-    run = await prepare(request, str(runtime.flow_run.id))
-    ending: BaseException | None = None
-    try:
-        async with watching(run):
-            with anyio.fail_after(run.settings.timeouts.run_seconds):
-                await pipeline(run)
-    except TimeoutError as error:
-        ending = error
-    except BaseException as error:
-        ending = error
-        raise
-    finally:
-        # A report is written for every run that started, however it ends, and before Prefect is told anything.
-        report = close(run, ending)
-        close_run(run)
-    await publish_report(report)
-    return state_of(report)
+    with listening(log_entry):
+        run = await prepare(request, str(runtime.flow_run.id))
+        ending: BaseException | None = None
+        try:
+            async with watching(run):
+                with anyio.fail_after(run.settings.timeouts.run_seconds):
+                    await pipeline(run)
+        except TimeoutError as error:
+            ending = error
+        except BaseException as error:
+            ending = error
+            raise
+        finally:
+            # A report is written for every run that started, however it ends, and before Prefect is told anything.
+            report = close(run, ending)
+            close_run(run)
+        await publish_report(report)
+        return state_of(report)
 
 
 async def pipeline(run: Run) -> None:

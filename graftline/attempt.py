@@ -16,8 +16,9 @@ import anyio
 
 from graftline.agents.backend import AgentBackend, Assignment
 from graftline.agents.calls import call_agent
-from graftline.agents.outcome import POLICIES, AgentOutcome, OutcomeKind, Policy
+from graftline.agents.outcome import POLICIES, AgentOutcome, OutcomeKind, Policy, Usage
 from graftline.budget import reservation_usd
+from graftline.errors import GraftlineError
 from graftline.git.worktrees import Work, Worktree, collect_work
 from graftline.journal import EventKind
 from graftline.ledger import Role
@@ -26,6 +27,7 @@ from graftline.private_files import make_folder
 from graftline.process import Limits, ProcessIdentity
 from graftline.records import AttemptRecord, AttemptState, write_record
 from graftline.run import BUDGET_REACHED, Run
+from graftline.sealing import undo_sealed_edits
 from graftline.workspace import cut_workspace, set_up
 
 BUDGET_DETAIL = "the run's cap leaves nothing for another call"
@@ -127,7 +129,14 @@ async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds
             )
 
         limits = Limits(wall_seconds=seconds, stall_seconds=run.settings.timeouts.output_stall_seconds)
-        call.outcome = await call_agent(backend, assignment, limits=limits, on_progress=on_progress, on_start=on_start)
+        try:
+            call.outcome = await call_agent(
+                backend, assignment, limits=limits, on_progress=on_progress, on_start=on_start
+            )
+        except GraftlineError as error:  # it could not be started, so nothing was paid
+            call.outcome = AgentOutcome(
+                kind=OutcomeKind.CONFIG, detail=str(error), backend=backend.type, usage=Usage(cost_usd=0.0)
+            )
         return call.outcome
 
 
@@ -200,6 +209,7 @@ async def _keep(
     trailers = {"Graftline-Run": run.pinned.name, "Graftline-Task": place.task, "Graftline-Attempt": str(place.number)}
     title = ask.spec.title or ask.spec.id
     work = await collect_work(run.hub, worktree, message=title, trailers=trailers)
+    work = await undo_sealed_edits(run, work, ask.base, trailers)
     state, detail, kind = judge(ask.spec, outcome, work, enforce=run.settings.git.writes == "enforce")
     commit = work.commit if state is AttemptState.SUCCEEDED else None
     if state is AttemptState.NO_CHANGE:
@@ -243,7 +253,7 @@ async def _keep(
         seconds=seconds,
         cost_usd=outcome.usage.cost_usd,
     )
-    if POLICIES[kind] is Policy.STOP_RUN and kind is not OutcomeKind.INTERRUPTED:
+    if POLICIES[kind] is Policy.STOP_RUN:
         run.stop_reason = run.stop_reason or f"{kind}: {detail}"
     return record
 

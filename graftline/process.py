@@ -25,6 +25,8 @@ from graftline.errors import CannotRunError
 
 # Time that output already on its way gets once the child is gone: whoever still holds the pipe then is a grandchild.
 DRAIN_SECONDS = 0.5
+# Time a killed process gets to be gone: only one that hangs in the kernel needs more.
+KILL_SECONDS = 5.0
 POLL_SECONDS = 0.02
 
 
@@ -98,7 +100,7 @@ async def run_process(
     with ChildOutput(log, on_line) as stdout, ChildOutput(log.with_name(f"{log.name}.stderr"), None) as stderr:
         starting = asyncio.create_task(_start(command, stdout, stderr))
         try:
-            # Not `await starting`: a cancellation at this very moment would leave a child that nobody knows of.
+            # Not `await starting`: a cancellation at this very moment would end the child without its group.
             await asyncio.wait({starting})
             process = starting.result()
             if on_start is not None:
@@ -254,12 +256,18 @@ async def _end(group: int, grace_seconds: float, hurry: asyncio.Event) -> None:
     if not _signal_group(group, signal.SIGTERM):
         return
     try:
-        with anyio.move_on_after(grace_seconds):
-            while _group_lives(group) and not hurry.is_set():  # noqa: ASYNC110  no event tells when a group is gone
-                await anyio.sleep(POLL_SECONDS)
+        await _wait_for_group(group, grace_seconds, hurry)
     finally:
         if _group_lives(group):
             _signal_group(group, signal.SIGKILL)
+    # Whoever looks at the worktree next must not meet a process that is still dying in it.
+    await _wait_for_group(group, KILL_SECONDS, asyncio.Event())
+
+
+async def _wait_for_group(group: int, seconds: float, hurry: asyncio.Event) -> None:
+    with anyio.move_on_after(seconds):
+        while _group_lives(group) and not hurry.is_set():  # noqa: ASYNC110  no event tells when a group is gone
+            await anyio.sleep(POLL_SECONDS)
 
 
 def _signal_group(group: int, number: signal.Signals) -> bool:

@@ -1,12 +1,13 @@
 """Real children: what they print, how they end, and that nothing of them stays behind."""
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import anyio
@@ -241,6 +242,45 @@ async def test_cancellation_ends_the_group_and_goes_on(tmp_path: Path, how: str)
     assert not children()
 
 
+@pytest.mark.parametrize("how", ["asyncio", "anyio"])
+async def test_cancelled_child_has_its_grace(tmp_path: Path, how: str) -> None:
+    ready = asyncio.Event()
+    command = shell("trap 'sleep 0.3; touch cleaned; exit' TERM; echo ready; while :; do sleep 0.05; done", tmp_path)
+    limits = Limits(grace_seconds=30)
+    call = run_process(command, log=tmp_path / "log", limits=limits, on_line=lambda _: ready.set())
+    task = asyncio.create_task(call) if how == "asyncio" else asyncio.create_task(cancelled_by_scope(call, ready))
+    await ready.wait()
+    if how == "asyncio":
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    assert (tmp_path / "cleaned").exists()
+
+
+async def cancelled_by_scope(call: Coroutine[None, None, ProcessResult], moment: asyncio.Event) -> None:
+    """Await the call in a scope that is cancelled at the moment, as Prefect's time-outs do it."""
+    async with anyio.create_task_group() as group:
+
+        async def cancel() -> None:
+            await moment.wait()
+            group.cancel_scope.cancel()
+
+        group.start_soon(cancel)
+        await call
+
+
+async def test_cancellation_while_a_leftover_group_is_ended_goes_on(tmp_path: Path) -> None:
+    asked = asyncio.Event()
+    leftover = "(trap 'echo asked' TERM; touch up; while :; do sleep 0.05; done) &"
+    command = shell(f"{leftover} until [ -e up ]; do sleep 0.02; done", tmp_path)
+    limits = Limits(grace_seconds=600)
+    task = asyncio.create_task(run_process(command, log=tmp_path / "log", limits=limits, on_line=lambda _: asked.set()))
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_second_cancellation_cuts_the_grace_short_and_nothing_else(tmp_path: Path) -> None:
     started: list[ProcessIdentity] = []
     heard = {"ready": asyncio.Event(), "asked to end": asyncio.Event()}
@@ -282,6 +322,17 @@ async def test_cancellation_while_the_child_starts_leaves_no_child(tmp_path: Pat
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not children()
+    assert not working_in(tmp_path)
+
+
+def working_in(folder: Path) -> list[str]:
+    """The pids of all processes, of whatever parent and group, whose current folder it is."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):  # gone meanwhile, or no process
+            if (process / "cwd").readlink() == folder:
+                found.append(process.name)
+    return found
 
 
 async def test_failing_reader_ends_the_group_and_is_heard(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from graftline.errors import UnknownRunError
 from graftline.report.assemble import assemble_report
 from graftline.report.model import RunState, to_json
 from graftline.report.terminal import print_report
-from graftline.report.wording import plain_text
+from graftline.text import plain_text
 
 POLL_SECONDS = 0.5
 LINE_CHARACTERS = 4000
@@ -78,7 +78,7 @@ def logs(
         raise UnknownRunError(f"task {task!r} of run {records.pinned.name} has no log: no agent was started for it")
     sys.stderr.write(f"{log}\n")
     for line in _lines(log) if not follow else _follow(log, records.is_running):
-        sys.stdout.write(plain_text(line, limit=LINE_CHARACTERS) + "\n")
+        sys.stdout.write(plain_text(line, LINE_CHARACTERS) + "\n")
         sys.stdout.flush()
     return 0
 

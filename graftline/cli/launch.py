@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
+
 from graftline.errors import ExitCode
 from graftline.git.hub import open_hub
 from graftline.journal import Entry, EventKind, listening
@@ -70,8 +72,13 @@ async def _launch(
         say(f"Prefect UI: {server.ui_url}")
         # Prefect reads its settings when it is imported, so it is imported once the server's address is known.
         from graftline.flows.build import build  # noqa: PLC0415
+        from graftline.tasks.report import flush_logs  # noqa: PLC0415
 
-        await build(request)
+        try:
+            await build(request)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await flush_logs()
 
 
 @asynccontextmanager

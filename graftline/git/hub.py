@@ -14,9 +14,9 @@ from pathlib import Path
 import anyio.to_thread
 
 from graftline.errors import GitFailedError
+from graftline.file_lock import exclusive_lock
 from graftline.git.command import NOTHING, GitResult, git, git_async
 from graftline.git.conventions import Conventions, Identity, read_conventions
-from graftline.git.locking import exclusive_lock
 from graftline.git.repository import Repository
 
 SUCCESS = frozenset({0})

@@ -11,10 +11,10 @@ from typing import Literal
 import anyio.to_thread
 
 from graftline.errors import GitFailedError, RepositoryError
+from graftline.file_lock import exclusive_lock
 from graftline.git.checkouts import Checkout, checked_out, find_checkouts, hindrance
 from graftline.git.command import git
 from graftline.git.hub import Hub
-from graftline.git.locking import exclusive_lock
 from graftline.git.repository import Repository, Target, branch_tip
 
 # Which commit we left on which result branch; beside, not among, the refs of the runs.

@@ -1,11 +1,12 @@
 """Journal entries as sentences: the plain progress lines, `graftline status` and the logs in the Prefect UI."""
 
+import logging
 from collections.abc import Callable
 
 from pydantic import JsonValue
 
 from graftline.journal import Entry, EventKind
-from graftline.report.wording import plain_line
+from graftline.text import plain_line
 
 LINE_CHARACTERS = 1000
 
@@ -14,11 +15,20 @@ Data = dict[str, JsonValue]
 
 def describe(entry: Entry) -> str:
     """One line that says what happened, safe to print: what agents wrote cannot move the cursor or start a new line."""
-    sentence = plain_line(_SENTENCES[entry.event](entry.data), limit=LINE_CHARACTERS)
+    sentence = plain_line(_SENTENCES[entry.event](entry.data), LINE_CHARACTERS)
     if entry.task is None:
         return sentence
     attempt = f" (attempt {entry.attempt})" if entry.attempt and entry.attempt > 1 else ""
     return f"{entry.task}{attempt}: {sentence}"
+
+
+def log_entry(entry: Entry) -> None:
+    """Log an entry; Prefect keeps the logs of these loggers with the run, where the UI shows them."""
+    level = _LEVELS.get(entry.event, logging.INFO)
+    logging.getLogger(__name__).log(level, "%s", describe(entry))
+
+
+_LEVELS = {EventKind.AGENT_PROGRESS: logging.DEBUG, EventKind.WARNING: logging.WARNING}
 
 
 def _cost(data: Data) -> str:

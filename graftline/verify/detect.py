@@ -12,8 +12,8 @@ from typing import Literal
 from graftline.errors import CannotRunError, SettingsError
 from graftline.process import Command, Ending, Limits, run_process
 from graftline.settings import TestSettings
+from graftline.text import excerpt
 from graftline.verify.environment import build_environment, virtual_environment
-from graftline.verify.excerpt import excerpt
 
 OLDEST_PYTEST = 7
 CHECK_SECONDS = 60
