@@ -21,7 +21,7 @@ from graftline.budget import reservation_usd
 from graftline.errors import GraftlineError
 from graftline.git.worktrees import Work, Worktree, collect_work, remove_worktree
 from graftline.journal import EventKind
-from graftline.ledger import Role
+from graftline.ledger import Account, Role
 from graftline.plan import TaskSpec
 from graftline.private_files import make_folder
 from graftline.process import Limits, ProcessIdentity
@@ -156,9 +156,7 @@ async def _paid(run: Run, place: Place, backend: AgentBackend) -> AsyncIterator[
     """A ledger row around a call, settled however the call ends; None when the cap has no room for it."""
     account = run.ledger.account(run.id)
     cap = run.settings.cost.max_usd
-    amount = reservation_usd(
-        cap_usd=cap, account=account, call_cost_usd=backend.call_cost_usd, concurrent=run.settings.agent.max_concurrent
-    )
+    amount = _share_usd(run, account, backend)
     row = None
     if amount is not None:
         row = run.ledger.try_reserve(
@@ -181,6 +179,23 @@ async def _paid(run: Run, place: Place, backend: AgentBackend) -> AsyncIterator[
             seconds=call.outcome.seconds or monotonic() - started,
         )
         _warn_once(run, account.estimated_usd)
+        after = run.ledger.account(run.id)
+        if (
+            call.outcome.kind is OutcomeKind.BUDGET
+            and not after.reserved_usd
+            and _share_usd(run, after, backend) is None
+        ):
+            run.stop_reason = run.stop_reason or BUDGET_REACHED
+
+
+def _share_usd(run: Run, account: Account, backend: AgentBackend) -> float | None:
+    """What the next call reserves: no more calls than the plan has tasks can want a share."""
+    return reservation_usd(
+        cap_usd=run.settings.cost.max_usd,
+        account=account,
+        call_cost_usd=backend.call_cost_usd,
+        concurrent=min(run.settings.agent.max_concurrent, len(run.plan.tasks)),
+    )
 
 
 def _warn_once(run: Run, before_usd: float) -> None:

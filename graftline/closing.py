@@ -72,7 +72,7 @@ def where(run: Run, history: History) -> str:
         return "nothing landed"
     if landing.event is EventKind.LANDED:
         return f"{run.pinned.target} is now at {str(landing.data['commit'])[:12]}"
-    return f"{landing.data['text']} Take it with: {landing.data['command']}"
+    return f"{landing.data['text']}; take it with: {landing.data['command']}"
 
 
 def unfinished(run: Run, history: History) -> tuple[str, ...]:

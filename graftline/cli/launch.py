@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,11 +71,15 @@ async def _launch(
         os.environ.update(client_environment(server))
         say(f"Prefect UI: {server.ui_url}")
         # Prefect reads its settings when it is imported, so it is imported once the server's address is known.
+        from prefect.exceptions import CancelledRun, FailedRun  # noqa: PLC0415
+
         from graftline.flows.build import build  # noqa: PLC0415
         from graftline.tasks.report import flush_logs  # noqa: PLC0415
 
         try:
-            await build(request)
+            # Raised for the state that the flow itself returned: the report says it, and decides the exit code.
+            with suppress(CancelledRun, FailedRun):
+                await build(request)
         finally:
             with anyio.CancelScope(shield=True):
                 await flush_logs()
