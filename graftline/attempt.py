@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
@@ -59,7 +60,7 @@ class Ask:
 
 async def reserve_place(run: Run, task: str, base: str) -> Place:
     """The next attempt's place; its ref is created before anything is dispatched, so a number is never used twice."""
-    number = await run.hub.next_attempt(run.id, task)
+    number = 1 + max((int(folder.name) for folder in run.folder.attempts(task)), default=0)
     while not await run.hub.create_ref(run.ref("task", task, number), base):
         number += 1
     return Place(
@@ -260,6 +261,7 @@ async def _keep(
         session_id=outcome.session_id,
         cost_usd=outcome.usage.cost_usd,
         seconds=seconds,
+        ended=datetime.now(UTC),
         paths=work.paths,
         notes=(*work.notes, *_outside_note(ask.spec, work)),
         salvage=salvage,

@@ -1,6 +1,7 @@
-"""Who may run now: limits within the run by semaphores, across runs by the Prefect server's global limits."""
+"""Who may run now: limits within the run by turns, across runs by the Prefect server's global limits."""
 
 import asyncio
+import heapq
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from time import monotonic
@@ -16,14 +17,57 @@ LEASE_SECONDS = 60
 """The shortest lease Prefect grants: a holder that is killed frees its slot this long after."""
 
 
+class Turns:
+    """A number of slots; of those who wait, the one with the lowest rank is next."""
+
+    def __init__(self, slots: int) -> None:
+        self._free = slots
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._arrivals = 0
+
+    @asynccontextmanager
+    async def hold(self, rank: int) -> AsyncIterator[None]:
+        """Hold a slot while the block runs."""
+        await self._acquire(rank)
+        try:
+            yield
+        finally:
+            self._release()
+
+    async def _acquire(self, rank: int) -> None:
+        # Also when a slot is free one turn of the loop is waited: those who become ready together are then ranked.
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._arrivals += 1
+        heapq.heappush(self._waiting, (rank, self._arrivals, turn))
+        asyncio.get_running_loop().call_soon(self._hand_out)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._release()
+            raise
+
+    def _release(self) -> None:
+        self._free += 1
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        while self._free and self._waiting:
+            _, _, turn = heapq.heappop(self._waiting)
+            if not turn.done():
+                self._free -= 1
+                turn.set_result(None)
+
+
 class Slots:
     """The run's agent slots and those of its concurrency groups; waiting for one holds none."""
 
     def __init__(self, run: Run) -> None:
         self._limits = run.settings.limits
-        self._agents = asyncio.Semaphore(run.settings.agent.max_concurrent)
+        self._agents = Turns(run.settings.agent.max_concurrent)
         names = {spec.concurrency_group for spec in run.plan.tasks if spec.concurrency_group}
-        self._groups = {name: asyncio.Semaphore(self._limits.groups.get(name, 1)) for name in names}
+        self._groups = {name: Turns(self._limits.groups.get(name, 1)) for name in names}
+        self._ranks = {task: rank for rank, task in enumerate(run.graph.order)}
         self._stagger_seconds = run.settings.agent.stagger_seconds
         self._start = asyncio.Lock()
         self._last_start = float("-inf")
@@ -32,13 +76,10 @@ class Slots:
     async def of(cls, run: Run) -> "Slots":
         """The slots of a run; the limits across runs are put on the server first."""
         slots = cls(run)
-        wanted = {
-            _group_limit(name): run.settings.limits.groups[name]
-            for name in slots._groups
-            if name in run.settings.limits.groups
-        }
-        if run.settings.limits.agents:
-            wanted[AGENTS_LIMIT] = run.settings.limits.agents
+        limits = run.settings.limits
+        wanted = {_group_limit(name): limits.groups[name] for name in slots._groups if name in limits.groups}
+        if limits.agents:
+            wanted[AGENTS_LIMIT] = limits.agents
         if wanted:
             async with get_client() as client:
                 for name, limit in wanted.items():
@@ -47,14 +88,18 @@ class Slots:
 
     @asynccontextmanager
     async def hold(self, spec: TaskSpec) -> AsyncIterator[None]:
-        """Hold what a task needs to run: its group's slot, then the run's, then those across runs."""
+        """Hold what a task needs to run: its group's slot, then the run's, then those across runs.
+
+        Of those ready, the first in integration order goes first, which puts a higher priority before a lower one.
+        """
+        rank = self._ranks[spec.id]
         async with AsyncExitStack() as stack:
             across = []
             if spec.concurrency_group:
-                await stack.enter_async_context(self._groups[spec.concurrency_group])
+                await stack.enter_async_context(self._groups[spec.concurrency_group].hold(rank))
                 if spec.concurrency_group in self._limits.groups:
                     across.append(_group_limit(spec.concurrency_group))
-            await stack.enter_async_context(self._agents)
+            await stack.enter_async_context(self._agents.hold(rank))
             if self._limits.agents:
                 across.append(AGENTS_LIMIT)
             if across:
