@@ -61,7 +61,7 @@ async def run_node(
         if run.stop_reason:
             return await skipped(run, task_id, f"not started: {run.stop_reason}", edges)
         state = await attempt_task(run, spec)(run.id, task_id, base.commit, base.key, wait_for=edges, return_state=True)
-    return record_end(run, task_id, state)
+    return await record_end(run, task_id, state)
 
 
 async def skipped(run: Run, task_id: str, reason: str, edges: list[allow_failure]) -> State[AttemptRecord]:
@@ -71,12 +71,13 @@ async def skipped(run: Run, task_id: str, reason: str, edges: list[allow_failure
     return state
 
 
-def record_end(run: Run, task_id: str, state: State[AttemptRecord]) -> State[AttemptRecord]:
+async def record_end(run: Run, task_id: str, state: State[AttemptRecord]) -> State[AttemptRecord]:
     """Write a plan task's end into the journal, which is what reports are made from."""
     if state.is_completed():
         run.journal.append(EventKind.TASK_SUCCEEDED, task=task_id)
     else:
-        run.journal.append(EventKind.TASK_FAILED, task=task_id, reason=state.message or state.name)
+        error = await state.aresult(raise_on_failure=False)
+        run.journal.append(EventKind.TASK_FAILED, task=task_id, reason=str(error) or state.name)
     return state
 
 

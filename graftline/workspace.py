@@ -1,13 +1,14 @@
 """A worktree made ready to work in: cut from a commit, set up with the configured commands, removed afterwards."""
 
 import shlex
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import anyio
-
 from graftline.agents.environment import base_environment
+from graftline.carrying import carry_through
+from graftline.errors import GraftlineError
 from graftline.git.worktrees import Worktree, cut_worktree, remove_worktree
 from graftline.journal import EventKind
 from graftline.process import Command, Ending, Limits, run_process
@@ -16,7 +17,10 @@ from graftline.run import Run
 
 @asynccontextmanager
 async def cut_workspace(run: Run, commit: str, *, path: Path, branch: str) -> AsyncIterator[Worktree]:
-    """A worktree of a commit for as long as the block runs; what has to outlive it is kept before the block ends."""
+    """A worktree of a commit for as long as the block runs; what has to outlive it is kept before the block ends.
+
+    When keeping it failed (an error of ours or the system's leaves the block), the worktree stays where it is.
+    """
     worktree = await cut_worktree(
         run.hub,
         commit,
@@ -29,8 +33,10 @@ async def cut_workspace(run: Run, commit: str, *, path: Path, branch: str) -> As
     try:
         yield worktree
     finally:
-        with anyio.CancelScope(shield=True):
-            await remove_worktree(worktree)
+        if isinstance(sys.exception(), GraftlineError | OSError):
+            run.journal.append(EventKind.WARNING, text=f"what is in {path} could not be kept and is still there")
+        else:
+            await carry_through(remove_worktree(worktree))
 
 
 async def set_up(run: Run, worktree: Worktree, folder: Path, *, task: str | None, seconds: float) -> str:

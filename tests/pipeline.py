@@ -106,7 +106,7 @@ class Built:
     report: Report
     entries: tuple[Entry, ...]
     account: Account
-    state: "State | None"
+    state: "State[object]"
     folder: RunFolder
 
     @property
@@ -216,15 +216,20 @@ class Project:
                 await client.set_flow_run_state(UUID(run_id), Scheduled(name="AwaitingRetry"), force=True)
                 flow_run = await client.read_flow_run(UUID(run_id))
         parameters = {"request": BuildRequest.model_validate(flow_run.parameters["request"])}
-        state = await run_flow_async(build, flow_run=flow_run, parameters=parameters, return_type="state")
-        return self.built(run_id, state)
+        await run_flow_async(build, flow_run=flow_run, parameters=parameters, return_type="state")
+        return await self.built(run_id)
 
-    def built(self, run_id: str, state: "State | None" = None) -> Built:
-        """What the records say of a run that ended."""
+    async def built(self, run_id: str) -> Built:
+        """What the records, and Prefect's server, say of a run that ended."""
+        from prefect.client.orchestration import get_client  # noqa: PLC0415 - see the module's docstring
+
+        async with get_client() as client:
+            state = (await client.read_flow_run(UUID(run_id))).state
         state_dir = state_directory(os.environ)
         folder = repository_store(state_dir, str((self.path / ".git").resolve())).run(run_id)
         report = read_report(folder)
         assert report is not None, state
+        assert state is not None
         entries = tuple(Journal.open(folder.journal).entries())
         return Built(report, entries, Ledger.open(state_dir).account(run_id), state, folder)
 

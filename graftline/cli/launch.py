@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from graftline.errors import ExitCode
 from graftline.git.hub import open_hub
@@ -46,7 +47,7 @@ def launch(request: BuildRequest, checked: Checked, *, keep_server: bool, say: S
     code = None
     try:
         with listening(watch):
-            asyncio.run(_launch(request, checked, state_dir, store, keep_server=keep_server, say=say))
+            asyncio.run(_launch(request, checked, state_dir, store, started, keep_server=keep_server, say=say))
     except KeyboardInterrupt:
         code = ExitCode.SIGINT
     except BaseException as error:
@@ -61,7 +62,14 @@ def launch(request: BuildRequest, checked: Checked, *, keep_server: bool, say: S
 
 
 async def _launch(
-    request: BuildRequest, checked: Checked, state_dir: Path, store: RepositoryStore, *, keep_server: bool, say: Say
+    request: BuildRequest,
+    checked: Checked,
+    state_dir: Path,
+    store: RepositoryStore,
+    started: list[str],
+    *,
+    keep_server: bool,
+    say: Say,
 ) -> None:
     hub = asyncio.create_task(open_hub(checked.repository, store.folder))
     async with _server(state_dir, keep_server, say) as server:
@@ -71,7 +79,10 @@ async def _launch(
         # Prefect reads its settings when it is imported, so it is imported once the server's address is known.
         from graftline.flows.build import build  # noqa: PLC0415
 
-        await build(request)
+        # A run that failed is an outcome, which its report tells; what kept one from starting is an error.
+        state: Any = await build(request, return_state=True)
+        if not started:
+            await state.aresult()
 
 
 @asynccontextmanager
