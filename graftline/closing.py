@@ -82,9 +82,12 @@ def where(run: Run, history: History) -> str:
     if landing is None:
         return "nothing landed"
     tested = f" ({history.verification.data['reason']})" if history.verification else ""
+    command = landing.data["command"]
     if landing.event is EventKind.LANDED:
         return f"{run.pinned.target} is now at {str(landing.data['commit'])[:12]}{tested}"
-    return f"{landing.data['text']}{tested}; take it with: {landing.data['command']}"
+    if unfinished(run, history):
+        return f"what is finished waits on branch {landing.data['branch']}{tested}; take it with: {command}"
+    return f"{landing.data['text']}{tested}; take it with: {command}"
 
 
 def unfinished(run: Run, history: History) -> tuple[str, ...]:

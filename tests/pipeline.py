@@ -84,6 +84,12 @@ def fail() -> Step:
     return {"exit": 1}
 
 
+def hanging() -> Mapping[str, Table]:
+    """Settings with an agent `hanging`, which is at work at once, writes a file and never ends."""
+    line = "echo begun; echo content > begun.txt; sleep 300 & wait"
+    return {"agents.hanging": {"type": "command", "command": ["sh", "-c", line], "cost_usd": 0.0}}
+
+
 def wait_for(path: Path) -> Step:
     """A step that waits until a file exists; the task's time limit bounds it."""
     return shell(f"until test -e {shlex.quote(str(path))}; do sleep 0.02; done")
