@@ -17,7 +17,7 @@ from graftline.journal import EventKind
 from graftline.plan import Graph, Plan, graph_of
 from graftline.records import AttemptRecord
 from graftline.run import NOT_STARTED, Run, live_run
-from graftline.tasks.attempt import AttemptFailedError, attempt_task
+from graftline.tasks.attempt import attempt_task
 from graftline.tasks.skip import SKIPPED, skip_task
 from graftline.tasks.slots import Slots
 
@@ -76,10 +76,8 @@ async def record_end(run: Run, task_id: str, state: State[AttemptRecord]) -> Sta
     if state.is_completed():
         run.journal.append(EventKind.TASK_SUCCEEDED, task=task_id)
     else:
-        # Prefect's own message puts the exception's class before its words.
         error = await state.aresult(raise_on_failure=False)
-        reason = str(error) if isinstance(error, AttemptFailedError) else state.message or state.name
-        run.journal.append(EventKind.TASK_FAILED, task=task_id, reason=reason)
+        run.journal.append(EventKind.TASK_FAILED, task=task_id, reason=str(error) or state.name)
     return state
 
 

@@ -13,13 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
-import anyio
-
 from graftline.agents.backend import AgentBackend, Assignment
 from graftline.agents.calls import call_agent
 from graftline.agents.outcome import POLICIES, AgentOutcome, OutcomeKind, Policy, Usage
 from graftline.budget import reservation_usd
-from graftline.errors import GraftlineError
+from graftline.carrying import carry_through
+from graftline.errors import CannotRunError, GraftlineError, UserError
 from graftline.git.worktrees import Work, Worktree, collect_work, remove_worktree
 from graftline.journal import EventKind
 from graftline.ledger import Account, Role
@@ -32,6 +31,8 @@ from graftline.sealing import undo_sealed_edits
 from graftline.workspace import cut_workspace, set_up
 
 BUDGET_DETAIL = "the run's cap leaves nothing for another call"
+NOT_CALLED = Usage(cost_usd=0.0)
+"""What an attempt used whose agent was never started: a known nothing."""
 
 
 @dataclass(frozen=True)
@@ -85,25 +86,32 @@ async def perform_attempt(run: Run, ask: Ask, place: Place) -> AttemptRecord:
         EventKind.ATTEMPT_STARTED, task=place.task, attempt=place.number, backend=backend.type, round=place.round
     )
     make_folder(place.folder)
-    outcome = AgentOutcome(kind=OutcomeKind.INTERRUPTED, detail="ended before it finished", backend=backend.type)
+    outcome = interrupted(backend, NOT_CALLED)
     worktree = await cut_workspace(run, ask.base, path=place.worktree, branch=place.task)
     try:
         seconds = run.timeout_seconds(ask.spec)
         problem = await set_up(run, worktree, place.folder, task=place.task, seconds=seconds)
         remaining = max(1.0, seconds - (monotonic() - started))
-        outcome = failed(problem) if problem else await _call(run, ask, place, backend, remaining)
+        if problem:
+            outcome = not_called(backend, OutcomeKind.FAILED, problem)
+        else:
+            outcome = interrupted(backend, Usage())
+            outcome = await _call(run, ask, place, backend, remaining)
     finally:
-        # Also when cancelled: without the shield the first await in here would be cancelled again at once. The worktree
-        # goes only after its work is on a ref; when that fails it stays, for a person to look at.
-        with anyio.CancelScope(shield=True):
-            record = await _keep(run, ask, place, worktree, outcome, monotonic() - started)
-            await remove_worktree(worktree)
+        # Also when cancelled, and cancelled again: what the agent wrote is only here.
+        record = await carry_through(_conclude(run, ask, place, worktree, outcome, monotonic() - started))
     return record
 
 
-def failed(detail: str) -> AgentOutcome:
-    """The outcome of an attempt that failed before its agent was called."""
-    return AgentOutcome(kind=OutcomeKind.FAILED, detail=detail)
+def not_called(backend: AgentBackend, kind: OutcomeKind, detail: str) -> AgentOutcome:
+    """The outcome of an attempt that ended before its agent was started."""
+    return AgentOutcome(kind=kind, detail=detail, backend=backend.type, usage=NOT_CALLED)
+
+
+def interrupted(backend: AgentBackend, usage: Usage) -> AgentOutcome:
+    """The outcome of an attempt that was cancelled; what a running agent had used by then is unknown."""
+    detail = "ended before it finished"
+    return AgentOutcome(kind=OutcomeKind.INTERRUPTED, detail=detail, backend=backend.type, usage=usage)
 
 
 async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds: float) -> AgentOutcome:
@@ -111,7 +119,7 @@ async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds
     async with _paid(run, place, backend) as call:
         if call is None:
             run.stop_reason = BUDGET_REACHED
-            return AgentOutcome(kind=OutcomeKind.BUDGET, detail=BUDGET_DETAIL, backend=backend.type)
+            return not_called(backend, OutcomeKind.BUDGET, BUDGET_DETAIL)
         assignment = Assignment(
             prompt=ask.prompt,
             worktree=place.worktree,
@@ -136,10 +144,9 @@ async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds
             call.outcome = await call_agent(
                 backend, assignment, limits=limits, on_progress=on_progress, on_start=on_start
             )
-        except GraftlineError as error:  # it could not be started, so nothing was paid
-            call.outcome = AgentOutcome(
-                kind=OutcomeKind.CONFIG, detail=str(error), backend=backend.type, usage=Usage(cost_usd=0.0)
-            )
+        except (CannotRunError, UserError) as error:
+            # Nothing was started: the profile, the task's environment or this machine is not as it has to be.
+            call.outcome = not_called(backend, OutcomeKind.CONFIG, str(error))
         return call.outcome
 
 
@@ -167,7 +174,7 @@ async def _paid(run: Run, place: Place, backend: AgentBackend) -> AsyncIterator[
         yield None
         return
     started = monotonic()
-    call = _Call(row, amount, AgentOutcome(kind=OutcomeKind.INTERRUPTED, backend=backend.type))
+    call = _Call(row, amount, interrupted(backend, Usage()))
     try:
         yield call
     finally:
@@ -218,6 +225,15 @@ def _facts(run: Run, ask: Ask, place: Place) -> dict[str, str]:
         "GRAFTLINE_TASK_DEPENDS_ON": " ".join(ask.spec.depends_on),
         "GRAFTLINE_TASK_WRITES": " ".join(ask.spec.writes),
     }
+
+
+async def _conclude(
+    run: Run, ask: Ask, place: Place, worktree: Worktree, outcome: AgentOutcome, seconds: float
+) -> AttemptRecord:
+    """Keep the work, then remove the worktree; when keeping fails it stays, for a person to look at."""
+    record = await _keep(run, ask, place, worktree, outcome, seconds)
+    await remove_worktree(worktree)
+    return record
 
 
 async def _keep(

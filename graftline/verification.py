@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import anyio
 from pydantic import JsonValue
 
+from graftline.carrying import carry_through
 from graftline.git.worktrees import Worktree, remove_worktree
 from graftline.journal import EventKind
 from graftline.private_files import make_folder
@@ -144,5 +144,4 @@ async def _test_workspace(run: Run, commit: str, label: str) -> AsyncIterator[tu
         problem = await set_up(run, worktree, folder, task=None, seconds=run.settings.test.timeout_seconds)
         yield worktree, folder, problem
     finally:
-        with anyio.CancelScope(shield=True):
-            await remove_worktree(worktree)
+        await carry_through(remove_worktree(worktree))

@@ -1,7 +1,6 @@
-"""Who may run now: limits within the run by turns, across runs by the Prefect server's global limits."""
+"""Who may run now: limits within the run, in its order, and across runs by the Prefect server's global limits."""
 
 import asyncio
-import heapq
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from time import monotonic
@@ -11,52 +10,11 @@ from prefect.concurrency.asyncio import concurrency
 
 from graftline.plan import TaskSpec
 from graftline.run import Run
+from graftline.turns import Turns
 
 AGENTS_LIMIT = "graftline-agents"
 LEASE_SECONDS = 60
 """The shortest lease Prefect grants: a holder that is killed frees its slot this long after."""
-
-
-class Turns:
-    """A number of slots; of those who wait, the one with the lowest rank is next."""
-
-    def __init__(self, slots: int) -> None:
-        self._free = slots
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._arrivals = 0
-
-    @asynccontextmanager
-    async def hold(self, rank: int) -> AsyncIterator[None]:
-        """Hold a slot while the block runs."""
-        await self._acquire(rank)
-        try:
-            yield
-        finally:
-            self._release()
-
-    async def _acquire(self, rank: int) -> None:
-        # Also when a slot is free one turn of the loop is waited: those who become ready together are then ranked.
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._arrivals += 1
-        heapq.heappush(self._waiting, (rank, self._arrivals, turn))
-        asyncio.get_running_loop().call_soon(self._hand_out)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._release()
-            raise
-
-    def _release(self) -> None:
-        self._free += 1
-        self._hand_out()
-
-    def _hand_out(self) -> None:
-        while self._free and self._waiting:
-            _, _, turn = heapq.heappop(self._waiting)
-            if not turn.done():
-                self._free -= 1
-                turn.set_result(None)
 
 
 class Slots:
@@ -64,10 +22,10 @@ class Slots:
 
     def __init__(self, run: Run) -> None:
         self._limits = run.settings.limits
+        self._rank = {task: rank for rank, task in enumerate(run.graph.order)}
         self._agents = Turns(run.settings.agent.max_concurrent)
         names = {spec.concurrency_group for spec in run.plan.tasks if spec.concurrency_group}
         self._groups = {name: Turns(self._limits.groups.get(name, 1)) for name in names}
-        self._ranks = {task: rank for rank, task in enumerate(run.graph.order)}
         self._stagger_seconds = run.settings.agent.stagger_seconds
         self._start = asyncio.Lock()
         self._last_start = float("-inf")
@@ -90,9 +48,9 @@ class Slots:
     async def hold(self, spec: TaskSpec) -> AsyncIterator[None]:
         """Hold what a task needs to run: its group's slot, then the run's, then those across runs.
 
-        Of those ready, the first in integration order goes first, which puts a higher priority before a lower one.
+        Of the tasks that wait for a slot, the first in the run's order gets it: by priority, then as in the plan.
         """
-        rank = self._ranks[spec.id]
+        rank = self._rank[spec.id]
         async with AsyncExitStack() as stack:
             across = []
             if spec.concurrency_group:

@@ -3,9 +3,10 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import anyio
 
@@ -48,7 +49,7 @@ def launch(request: BuildRequest, checked: Checked, *, keep_server: bool, say: S
     code = None
     try:
         with listening(watch):
-            asyncio.run(_launch(request, checked, state_dir, store, keep_server=keep_server, say=say))
+            asyncio.run(_launch(request, checked, state_dir, store, started, keep_server=keep_server, say=say))
     except KeyboardInterrupt:
         code = ExitCode.SIGINT
     except BaseException as error:
@@ -63,7 +64,14 @@ def launch(request: BuildRequest, checked: Checked, *, keep_server: bool, say: S
 
 
 async def _launch(
-    request: BuildRequest, checked: Checked, state_dir: Path, store: RepositoryStore, *, keep_server: bool, say: Say
+    request: BuildRequest,
+    checked: Checked,
+    state_dir: Path,
+    store: RepositoryStore,
+    started: list[str],
+    *,
+    keep_server: bool,
+    say: Say,
 ) -> None:
     hub = asyncio.create_task(open_hub(checked.repository, store.folder))
     async with _server(state_dir, keep_server, say) as server:
@@ -71,15 +79,14 @@ async def _launch(
         os.environ.update(client_environment(server))
         say(f"Prefect UI: {server.ui_url}")
         # Prefect reads its settings when it is imported, so it is imported once the server's address is known.
-        from prefect.exceptions import CancelledRun, FailedRun  # noqa: PLC0415
-
         from graftline.flows.build import build  # noqa: PLC0415
         from graftline.tasks.report import flush_logs  # noqa: PLC0415
 
         try:
-            # Raised for the state that the flow itself returned: the report says it, and decides the exit code.
-            with suppress(CancelledRun, FailedRun):
-                await build(request)
+            # A run that failed is an outcome, which its report tells; what kept one from starting is an error.
+            state: Any = await build(request, return_state=True)
+            if not started:
+                await state.aresult()
         finally:
             with anyio.CancelScope(shield=True):
                 await flush_logs()
