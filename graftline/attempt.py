@@ -197,12 +197,12 @@ async def _paid(run: Run, place: Place, backend: AgentBackend) -> AsyncIterator[
 
 
 def _share_usd(run: Run, account: Account, backend: AgentBackend) -> float | None:
-    """What the next call reserves: no more calls than the plan has tasks can want a share."""
+    """What the next call reserves of what the cap leaves; None: not enough for a call."""
     return reservation_usd(
         cap_usd=run.settings.cost.max_usd,
         account=account,
         call_cost_usd=backend.call_cost_usd,
-        concurrent=min(run.settings.agent.max_concurrent, len(run.plan.tasks)),
+        concurrent=run.settings.agent.max_concurrent,
     )
 
 

@@ -88,7 +88,7 @@ def test_claude_is_held_to_the_reservation_and_the_run_ends_at_its_cap(
     answers = [{**turn, "usage": {"output_tokens": 10_000}} for turn in (write("first"), {"tools": [{"bash": "true"}]})]
     model_server.scenario({"scenarios": [{"match": "BUILD-first", "turns": answers}]})
 
-    finished = graftline.run_plan(repository, plan("first"), "--max-cost", "0.25", **UNTESTED)
+    finished = graftline.run_plan(repository, plan("first"), "--max-cost", "0.25", "--agents", "1", **UNTESTED)
 
     assert finished.status == ExitCode.WORK_FAILED, finished.stderr
     report = finished.report
