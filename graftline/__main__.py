@@ -1,5 +1,6 @@
-"""`python -m graftline`: the command line, for where the console script is not on PATH."""
+"""`python -m graftline`: the command line."""
 
 from graftline.cli import main
 
-raise SystemExit(main())
+if __name__ == "__main__":
+    raise SystemExit(main())

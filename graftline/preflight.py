@@ -15,6 +15,7 @@ from graftline.agents.environment import refused_names
 from graftline.agents.profiles import PROFILE_TYPES, AnyProfile
 from graftline.errors import AgentUnavailableError, CannotRunError, ManifestError, Problem
 from graftline.git.command import check_git
+from graftline.git.landing import check_result_branch
 from graftline.git.repository import (
     Repository,
     Target,
@@ -28,7 +29,7 @@ from graftline.manifest import Manifest, load_manifest, parse_plan
 from graftline.plan import Plan
 from graftline.request import BuildRequest
 from graftline.settings import Effective, Settings, load_settings
-from graftline.store import state_directory
+from graftline.store import run_name, state_place
 from graftline.verify.detect import TestCommand, check_test_command, find_test_command
 
 NO_BLOCKS: Mapping[str, AnyProfile] = MappingProxyType({})
@@ -77,6 +78,9 @@ async def check_request(
     effective = load_settings(repository.path, environ=environ, overrides=overrides, override_origins=origins)
     manifest = read_plan(request, repository, agents=(*effective.settings.agents, *PROFILE_TYPES))
     target = await anyio.to_thread.run_sync(resolve_target, repository, request.target or None)
+    # Its name ends with the run's id, which nobody knows yet; what is in its way is in the way of any.
+    name = run_name(manifest.plan.title, "0" * 36)
+    await check_result_branch(repository, f"{effective.settings.git.branch_prefix}/{name}")
     features = await anyio.to_thread.run_sync(check_features, repository, target.commit)
     tracked, tree_bytes = await anyio.to_thread.run_sync(list_files, repository, target.commit)
     test_command = find_test_command(effective.settings.test, repository.path, environ, tracked=tracked)
@@ -154,9 +158,10 @@ async def check_tools(command: TestCommand, environ: Mapping[str, str]) -> str:
 
 def check_disk(tree_bytes: int, settings: Settings, environ: Mapping[str, str]) -> None:
     """Refuse a run whose worktrees would fill the disk: one per agent at a time, and one to verify in."""
-    folder = state_directory(environ)
+    folder = state_place(environ)
     needed = tree_bytes * (settings.agent.max_concurrent + 1) + SPARE_BYTES
-    free = shutil.disk_usage(folder).free
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    free = shutil.disk_usage(there).free
     if free < needed:
         raise CannotRunError(
             f"{folder}: {free // 2**20} MB free, but {settings.agent.max_concurrent} agents need about "

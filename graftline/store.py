@@ -30,14 +30,19 @@ _SHORT_ID_CHARACTERS = 24
 
 def state_directory(environ: Mapping[str, str]) -> Path:
     """The folder that holds everything graftline remembers; made for its owner only when it is missing."""
+    return make_folder(state_place(environ))
+
+
+def state_place(environ: Mapping[str, str]) -> Path:
+    """Where that folder is or would be; nothing is made."""
     if chosen := environ.get("GRAFTLINE_STATE_DIR"):
         if not Path(chosen).is_absolute():
             raise SettingsError(f"GRAFTLINE_STATE_DIR must be an absolute path, it is {chosen!r}")
-        return make_folder(Path(chosen))
+        return Path(chosen)
     state_home = Path(environ.get("XDG_STATE_HOME", ""))
     if not state_home.is_absolute():  # the XDG specification: a relative path is ignored
         state_home = _home(environ) / ".local" / "state"
-    return make_folder(state_home / "graftline")
+    return state_home / "graftline"
 
 
 def _home(environ: Mapping[str, str]) -> Path:

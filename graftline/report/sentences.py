@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pydantic import JsonValue
 
 from graftline.journal import Entry, EventKind
+from graftline.report.wording import duration, money
 from graftline.text import plain_line
 
 LINE_CHARACTERS = 1000
@@ -33,12 +34,12 @@ _LEVELS = {EventKind.AGENT_PROGRESS: logging.DEBUG, EventKind.WARNING: logging.W
 
 def _cost(data: Data) -> str:
     cost = data.get("cost_usd")
-    return f"${cost:.4f}" if isinstance(cost, float | int) else "cost unknown"
+    return money(cost) if isinstance(cost, float | int) else "cost unknown"
 
 
 def _seconds(data: Data) -> str:
     seconds = data.get("seconds")
-    return f"{seconds:.1f} s" if isinstance(seconds, float | int) else ""
+    return duration(seconds) if isinstance(seconds, float | int) else ""
 
 
 def _names(value: JsonValue) -> str:
