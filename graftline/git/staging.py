@@ -32,7 +32,9 @@ class Staged:
 async def stage_work(hub: Hub, path: Path, *, index: Path, exclude: Path) -> Staged:
     """The tree of all that is not ignored in a worktree, over the index it was cut with, which stays as it is."""
     staging = index.with_name(f"{index.name}.staging")
-    await anyio.to_thread.run_sync(shutil.copyfile, index, staging)
+    # With its time: git compares times by the second, and looks into files that are not older than the index. A younger
+    # copy would hide an edit that keeps a file's size, made in the second in which the worktree was cut.
+    await anyio.to_thread.run_sync(shutil.copy2, index, staging)
     private = frozenset(os.fsdecode(name) for name in exclude.read_bytes().split(b"\0") if name)
     try:
         untracked, notes = await _untracked(hub, path, staging)

@@ -66,7 +66,8 @@ async def cut_worktree(
         await _clone(hub, path)
         await anyio.to_thread.run_sync(_furnish, hub, path, commit, branch, target)
         await hub.run(["read-tree", "-m", "-u", commit], work_tree=path, index=worktree.index)
-        shutil.copyfile(worktree.index, path / ".git" / "index")
+        # With its time, by which git knows what it has to look into.
+        shutil.copy2(worktree.index, path / ".git" / "index")
         copied = await anyio.to_thread.run_sync(copy_included_files, repository, include_file, path)
     except BaseException:
         with anyio.CancelScope(shield=True):
