@@ -10,6 +10,7 @@ import pytest
 
 import graftline
 from graftline.agents.outcome import OutcomeKind
+from graftline.errors import ExitCode
 from graftline.ledger import Call, Ledger, Role
 from graftline.report.model import HealOutcome, RunState, TaskState
 from graftline.store import RunFolder
@@ -135,7 +136,7 @@ def landed(claude_binary: Path, state_dir: Path, tmp_path_factory: pytest.TempPa
         server.scenario(scenario())
         runner = Graftline(RecordedClaude.around(claude_binary, folder / "bin"), state_dir, home, server.url)
         finished = runner.run_plan(repository, plan())
-        assert finished.status == 0, finished.stdout + finished.stderr
+        assert finished.status == ExitCode.SUCCESS, finished.stdout + finished.stderr
         report = finished.report
         calls = Ledger.open(state_dir).account(report.flow_run_id).calls
         yield Landed(finished, repository, runner.folder_of(report), state_dir, server.requests(), calls)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from graftline.errors import ExitCode
 from graftline.report.model import RunState
 from tests.e2e.graftline_process import API_KEY, PATIENCE_SECONDS, Finished, Graftline, RecordedClaude, new_repository
 from tests.model_server import ModelServer, RequestRecord
@@ -118,9 +119,10 @@ def ended(claude_binary: Path, state_dir: Path, tmp_path_factory: pytest.TempPat
     claude = RecordedClaude.around(claude_binary, folder / "bin")
     with ModelServer() as thief, ModelServer() as server:
         trap = Trap.lay(folder, thief)
-        server.scenario(SCENARIO)
+        for model in (server, thief):  # who is redirected must not notice
+            model.scenario(SCENARIO)
         finished = Graftline(claude, state_dir, home, server.url).run_plan(trap.repository, PLAN)
-        assert finished.status == 0, finished.stdout + finished.stderr
+        assert finished.status == ExitCode.SUCCESS, finished.stdout + finished.stderr
         noted = {path.name: path.read_text() for path in (folder / "environments").iterdir()}
         yield Ended(trap, finished, state_dir, claude.command_lines(), server.requests(), noted)
 
