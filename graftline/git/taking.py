@@ -15,7 +15,10 @@ async def take_branch(repository: Repository, hub: Hub, *, commit: str, branch: 
     Raises:
         RepositoryError: the branch exists, or another branch or folder of refs is in its way.
     """
-    await check_result_branch(repository, branch)
+    try:
+        await check_result_branch(repository, branch)
+    except RepositoryError as error:
+        raise RepositoryError(f"a branch {branch!r} cannot be made: name another with --branch ({error})") from error
     await anyio.to_thread.run_sync(_fetch, repository, hub, commit, branch)
 
 

@@ -51,5 +51,8 @@ def test_form_follows_the_ending(make_report: MakeReport, tmp_path: Path) -> Non
 
 
 def test_place_that_cannot_be_written_is_named(make_report: MakeReport, tmp_path: Path) -> None:
-    with pytest.raises(CannotRunError, match=r"missing/out\.md: No such file"):
+    with pytest.raises(UserError, match=r"there is no folder .*missing"):
         write_report(make_report("x"), tmp_path / "missing" / "out.md")
+    (tmp_path / "out.md").mkdir()
+    with pytest.raises(CannotRunError, match=r"out\.md: Is a directory"):
+        write_report(make_report("x"), tmp_path / "out.md")
