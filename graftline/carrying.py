@@ -12,8 +12,8 @@ Result = TypeVar("Result")
 async def carry_through(work: Coroutine[Any, Any, Result]) -> Result:
     """The result of `work`, which no cancellation reaches; one that came meanwhile is passed on once it is done.
 
-    A shield of anyio keeps anyio's own scopes away, but not `Task.cancel()`, which signals, task groups and Prefect use,
-    and more than once.
+    A shield of anyio keeps anyio's own scopes away, but not `Task.cancel()`, which signals, task groups and Prefect
+    use, and more than once.
     """
     doing = asyncio.create_task(work)
     cancelled: asyncio.CancelledError | None = None
