@@ -39,7 +39,7 @@ async def test_an_edit_of_the_same_size_in_the_same_second_is_not_lost(
         if int(file.stat().st_mtime) == int(cut):
             break
     while int(time()) == int(cut):  # the second has to be over, which is what the test is about
-        await anyio.sleep(0.01)
+        await anyio.sleep(0.01)  # noqa: ASYNC110 - it is the clock that is waited for
 
     assert run_git(worktree.path, "status", "--porcelain") == "M notes.txt", "the agent's own git sees it, too"
     work = await collect_work(hub, worktree, message="edit", trailers={})
