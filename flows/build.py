@@ -17,7 +17,8 @@ from graftline.flows.heal import heal
 from graftline.flows.merge import merge
 from graftline.healing import is_better
 from graftline.integration import replay_candidate
-from graftline.journal import EventKind
+from graftline.journal import EventKind, listening
+from graftline.report.sentences import log_entry
 from graftline.request import BuildRequest
 from graftline.run import RUN_TIMED_OUT, Run, close_run
 from graftline.tasks.land import land_commit
@@ -38,23 +39,24 @@ async def build(request: BuildRequest) -> State[None]:
     Args:
         request: What to build, on which repository, within which limits.
     """
-    run = await prepare(request, str(runtime.flow_run.id))
-    ending: BaseException | None = None
-    try:
-        async with watching(run):
-            with anyio.move_on_after(run.settings.timeouts.run_seconds) as clock:
-                await pipeline(run)
-            if clock.cancelled_caught:
-                run.stop_reason = run.stop_reason or RUN_TIMED_OUT
-    except BaseException as error:
-        ending = error
-        raise
-    finally:
-        # A report is written for every run that started, however it ends, and before Prefect is told anything.
-        report = close(run, ending)
-        close_run(run)
-    await publish_report(report)
-    return state_of(report)
+    with listening(log_entry):
+        run = await prepare(request, str(runtime.flow_run.id))
+        ending: BaseException | None = None
+        try:
+            async with watching(run):
+                with anyio.move_on_after(run.settings.timeouts.run_seconds) as clock:
+                    await pipeline(run)
+                if clock.cancelled_caught:
+                    run.stop_reason = run.stop_reason or RUN_TIMED_OUT
+        except BaseException as error:
+            ending = error
+            raise
+        finally:
+            # A report is written for every run that started, however it ends, and before Prefect is told anything.
+            report = close(run, ending)
+            close_run(run)
+        await publish_report(report)
+        return state_of(report)
 
 
 async def pipeline(run: Run) -> None:

@@ -52,11 +52,11 @@ async def run_node(
     missing = [name for name in graph.dependencies(task_id) if not before[name].is_completed()]
     if missing:
         return await skipped(run, task_id, f"{' and '.join(missing)} did not finish", edges)
-    finished = {name: await node.result().aresult() for name, node in nodes.items() if is_finished(node)}
     spec = run.plan.task(task_id)
     async with slots.hold(spec):
         if run.stop_reason:
             return await skipped(run, task_id, f"{NOT_STARTED}{run.stop_reason}", edges)
+        finished = {name: await node.result().aresult() for name, node in nodes.items() if is_finished(node)}
         base = await base_of(run, task_id, finished)
         if isinstance(base, Collision):
             return await skipped(run, task_id, str(base), edges)

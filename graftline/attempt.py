@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
@@ -17,15 +18,16 @@ from graftline.agents.calls import call_agent
 from graftline.agents.outcome import POLICIES, AgentOutcome, OutcomeKind, Policy, Usage
 from graftline.budget import reservation_usd
 from graftline.carrying import carry_through
-from graftline.errors import CannotRunError, UserError
-from graftline.git.worktrees import Work, Worktree, collect_work
+from graftline.errors import CannotRunError, GraftlineError, UserError
+from graftline.git.worktrees import Work, Worktree, collect_work, remove_worktree
 from graftline.journal import EventKind
-from graftline.ledger import Role
+from graftline.ledger import Account, Role
 from graftline.plan import TaskSpec
 from graftline.private_files import make_folder
 from graftline.process import Limits, ProcessIdentity
 from graftline.records import AttemptRecord, AttemptState, write_record
 from graftline.run import BUDGET_REACHED, Run
+from graftline.sealing import undo_sealed_edits
 from graftline.workspace import cut_workspace, set_up
 
 BUDGET_DETAIL = "the run's cap leaves nothing for another call"
@@ -59,7 +61,7 @@ class Ask:
 
 async def reserve_place(run: Run, task: str, base: str) -> Place:
     """The next attempt's place; its ref is created before anything is dispatched, so a number is never used twice."""
-    number = await run.hub.next_attempt(run.id, task)
+    number = 1 + max((int(folder.name) for folder in run.folder.attempts(task)), default=0)
     while not await run.hub.create_ref(run.ref("task", task, number), base):
         number += 1
     return Place(
@@ -85,19 +87,19 @@ async def perform_attempt(run: Run, ask: Ask, place: Place) -> AttemptRecord:
     )
     make_folder(place.folder)
     outcome = interrupted(backend, NOT_CALLED)
-    async with cut_workspace(run, ask.base, path=place.worktree, branch=place.task) as worktree:
-        try:
-            seconds = run.timeout_seconds(ask.spec)
-            problem = await set_up(run, worktree, place.folder, task=place.task, seconds=seconds)
-            remaining = max(1.0, seconds - (monotonic() - started))
-            if problem:
-                outcome = not_called(backend, OutcomeKind.FAILED, problem)
-            else:
-                outcome = interrupted(backend, Usage())
-                outcome = await _call(run, ask, place, backend, remaining)
-        finally:
-            # Also when cancelled, and cancelled again: what the agent wrote is only here.
-            record = await carry_through(_keep(run, ask, place, worktree, outcome, monotonic() - started))
+    worktree = await cut_workspace(run, ask.base, path=place.worktree, branch=place.task)
+    try:
+        seconds = run.timeout_seconds(ask.spec)
+        problem = await set_up(run, worktree, place.folder, task=place.task, seconds=seconds)
+        remaining = max(1.0, seconds - (monotonic() - started))
+        if problem:
+            outcome = not_called(backend, OutcomeKind.FAILED, problem)
+        else:
+            outcome = interrupted(backend, Usage())
+            outcome = await _call(run, ask, place, backend, remaining)
+    finally:
+        # Also when cancelled, and cancelled again: what the agent wrote is only here.
+        record = await carry_through(_conclude(run, ask, place, worktree, outcome, monotonic() - started))
     return record
 
 
@@ -162,9 +164,7 @@ async def _paid(run: Run, place: Place, backend: AgentBackend) -> AsyncIterator[
     """A ledger row around a call, settled however the call ends; None when the cap has no room for it."""
     account = run.ledger.account(run.id)
     cap = run.settings.cost.max_usd
-    amount = reservation_usd(
-        cap_usd=cap, account=account, call_cost_usd=backend.call_cost_usd, concurrent=run.settings.agent.max_concurrent
-    )
+    amount = _share_usd(run, account, backend)
     row = None
     if amount is not None:
         row = run.ledger.try_reserve(
@@ -187,6 +187,23 @@ async def _paid(run: Run, place: Place, backend: AgentBackend) -> AsyncIterator[
             seconds=call.outcome.seconds or monotonic() - started,
         )
         _warn_once(run, account.estimated_usd)
+        after = run.ledger.account(run.id)
+        if (
+            call.outcome.kind is OutcomeKind.BUDGET
+            and not after.reserved_usd
+            and _share_usd(run, after, backend) is None
+        ):
+            run.stop_reason = run.stop_reason or BUDGET_REACHED
+
+
+def _share_usd(run: Run, account: Account, backend: AgentBackend) -> float | None:
+    """What the next call reserves of what the cap leaves; None: not enough for a call."""
+    return reservation_usd(
+        cap_usd=run.settings.cost.max_usd,
+        account=account,
+        call_cost_usd=backend.call_cost_usd,
+        concurrent=run.settings.agent.max_concurrent,
+    )
 
 
 def _warn_once(run: Run, before_usd: float) -> None:
@@ -210,13 +227,29 @@ def _facts(run: Run, ask: Ask, place: Place) -> dict[str, str]:
     }
 
 
+async def _conclude(
+    run: Run, ask: Ask, place: Place, worktree: Worktree, outcome: AgentOutcome, seconds: float
+) -> AttemptRecord:
+    """Keep the work, then remove the worktree; when keeping fails it stays, for a person to look at."""
+    record = await _keep(run, ask, place, worktree, outcome, seconds)
+    await remove_worktree(worktree)
+    return record
+
+
 async def _keep(
     run: Run, ask: Ask, place: Place, worktree: Worktree, outcome: AgentOutcome, seconds: float
 ) -> AttemptRecord:
     """Take the work out of the worktree, judge the attempt and put record, ref and journal in that order."""
     trailers = {"Graftline-Run": run.pinned.name, "Graftline-Task": place.task, "Graftline-Attempt": str(place.number)}
     title = ask.spec.title or ask.spec.id
-    work = await collect_work(run.hub, worktree, message=title, trailers=trailers)
+    try:
+        work = await collect_work(run.hub, worktree, message=title, trailers=trailers)
+    except GraftlineError as error:
+        run.journal.append(
+            EventKind.WARNING, text=f"{place.task}: its work is still in {worktree.path}, taking it failed: {error}"
+        )
+        raise
+    work = await undo_sealed_edits(run, work, ask.base, trailers)
     state, detail, kind = judge(ask.spec, outcome, work, enforce=run.settings.git.writes == "enforce")
     commit = work.commit if state is AttemptState.SUCCEEDED else None
     if state is AttemptState.NO_CHANGE:
@@ -244,6 +277,7 @@ async def _keep(
         session_id=outcome.session_id,
         cost_usd=outcome.usage.cost_usd,
         seconds=seconds,
+        ended=datetime.now(UTC),
         paths=work.paths,
         notes=(*work.notes, *_outside_note(ask.spec, work)),
         salvage=salvage,
@@ -260,7 +294,7 @@ async def _keep(
         seconds=seconds,
         cost_usd=outcome.usage.cost_usd,
     )
-    if POLICIES[kind] is Policy.STOP_RUN and kind is not OutcomeKind.INTERRUPTED:
+    if POLICIES[kind] is Policy.STOP_RUN:
         run.stop_reason = run.stop_reason or f"{kind}: {detail}"
     return record
 

@@ -3,7 +3,8 @@
 import errno
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -24,7 +25,7 @@ class FileLock:
 
     def try_acquire(self, *, shared: bool = False) -> bool:
         """Take the lock when that is possible at once."""
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError as error:
@@ -35,14 +36,15 @@ class FileLock:
         self._descriptor = descriptor
         return True
 
-    async def acquire(self, *, shared: bool = False, on_wait: Callable[[], None]) -> None:
+    async def acquire(self, *, shared: bool = False, on_wait: Callable[[], None] | None = None) -> None:
         """Take the lock, however long it takes; `on_wait` is called once when somebody else has it.
 
         Polls, since a thread that sits in a blocking `flock` cannot be cancelled.
         """
         if self.try_acquire(shared=shared):
             return
-        on_wait()
+        if on_wait is not None:
+            on_wait()
         while not self.try_acquire(shared=shared):  # noqa: ASYNC110 - the holder is another process
             await anyio.sleep(POLL_SECONDS)
 
@@ -51,3 +53,14 @@ class FileLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+@asynccontextmanager
+async def exclusive_lock(path: Path) -> AsyncIterator[None]:
+    """Hold a lock file alone for as long as the block runs."""
+    lock = FileLock(path)
+    await lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

@@ -160,4 +160,10 @@ def _contribution(run: Run, record: AttemptRecord) -> Contribution:
     title = spec.title or spec.id
     if record.round:
         title = f"Heal {title} (round {record.round})"
-    return Contribution(task_id=record.task, commit=record.commit or "", title=title, attempt=record.number)
+    return Contribution(
+        task_id=record.task,
+        commit=record.commit or "",
+        title=title,
+        attempt=record.number,
+        date=f"@{int(record.ended.timestamp())} +0000",
+    )

@@ -14,15 +14,15 @@ from pydantic import ValidationError
 
 from graftline.agents.profiles import PROFILE_TYPES
 from graftline.dependencies import nearest
-from graftline.dialect import SPELLINGS, is_parallel_orchestra, translate
-from graftline.document import Document
 from graftline.errors import ManifestError, Problem, UserError
-from graftline.json_document import read_json
-from graftline.markdown import Markdown, read_markdown, section_of
 from graftline.plan import Graph, Plan, graph_of
-from graftline.plan_file import KNOWN_KEYS, PlanFile
-from graftline.problems import fault_problems, shape_problems
-from graftline.yaml_document import read_yaml, write_yaml
+from graftline.spellings.dialect import SPELLINGS, is_parallel_orchestra, translate
+from graftline.spellings.document import Document, printable
+from graftline.spellings.json_document import read_json
+from graftline.spellings.markdown import Markdown, read_markdown, section_of
+from graftline.spellings.plan_file import KNOWN_KEYS, PlanFile
+from graftline.spellings.problems import fault_problems, shape_problems
+from graftline.spellings.yaml_document import read_yaml, write_yaml
 
 Spelling = Literal["markdown", "yaml", "json"]
 
@@ -33,7 +33,7 @@ _SPELLING_OF_SUFFIX: dict[str, Spelling] = {
     ".yml": "yaml",
     ".json": "json",
 }
-_LARGEST_FILE_BYTES = 8_000_000
+_LARGEST_FILE_BYTES = 4_000_000  # PyYAML takes seconds for that much
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,9 @@ def _with_sections(document: Document, data: dict[str, object], page: Markdown) 
         index = places.get(section.heading)
         if index is None:
             hint = nearest(section.heading, (key for key in places if isinstance(key, str)))
-            message = f"the heading `## {section.heading}` names no task{hint}; inside a prompt use ### or deeper"
+            message = (
+                f"the heading `## {printable(section.heading)}` names no task{hint}; inside a prompt use ### or deeper"
+            )
             problems.append(Problem(message, document.file, section.line))
         elif "prompt" in tasks[index]:
             message = f"the prompt is given twice (first in line {lines['tasks', index, 'prompt']})"

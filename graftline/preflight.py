@@ -5,14 +5,17 @@ import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import anyio
 
 from graftline.agents.backend import AgentBackend, Probe
 from graftline.agents.backends import resolve_backend
-from graftline.agents.profiles import PROFILE_TYPES
-from graftline.errors import AgentUnavailableError, CannotRunError
+from graftline.agents.environment import refused_names
+from graftline.agents.profiles import PROFILE_TYPES, AnyProfile
+from graftline.errors import AgentUnavailableError, CannotRunError, ManifestError, Problem
 from graftline.git.command import check_git
+from graftline.git.landing import check_result_branch
 from graftline.git.repository import (
     Repository,
     Target,
@@ -26,9 +29,10 @@ from graftline.manifest import Manifest, load_manifest, parse_plan
 from graftline.plan import Plan
 from graftline.request import BuildRequest
 from graftline.settings import Effective, Settings, load_settings
-from graftline.store import state_directory
+from graftline.store import run_name, state_place
 from graftline.verify.detect import TestCommand, check_test_command, find_test_command
 
+NO_BLOCKS: Mapping[str, AnyProfile] = MappingProxyType({})
 SPARE_BYTES = 100 * 2**20
 """Disk that a run leaves free beyond its worktrees: logs, transcripts, the agents' own build output."""
 
@@ -52,10 +56,13 @@ class Checked:
         return self.effective.settings
 
 
-async def check_request(request: BuildRequest, environ: Mapping[str, str]) -> Checked:
+async def check_request(
+    request: BuildRequest, environ: Mapping[str, str], *, blocks: Mapping[str, AnyProfile] = NO_BLOCKS
+) -> Checked:
     """A request checked against plan, settings, repository, test command, agents and disk.
 
-    Cheap checks of what the person wrote come first, so that bad input answers at once.
+    Cheap checks of what the person wrote come first, so that bad input answers at once. `blocks` are profiles kept on
+    the Prefect server, by name; one of the same name in graftline.toml goes before.
 
     Raises:
         UserError: the request, the plan, a setting, the repository or the target has to be corrected.
@@ -63,15 +70,22 @@ async def check_request(request: BuildRequest, environ: Mapping[str, str]) -> Ch
     """
     check_git()
     repository = await anyio.to_thread.run_sync(open_repository, Path(request.repository))
-    overrides = request.overrides()
+    own = load_settings(repository.path, environ=environ).settings.agents
+    overrides = request.overrides() | {
+        f"agents.{name}": profile.model_dump() for name, profile in blocks.items() if name not in own
+    }
     origins = dict.fromkeys(overrides, "request")
     effective = load_settings(repository.path, environ=environ, overrides=overrides, override_origins=origins)
     manifest = read_plan(request, repository, agents=(*effective.settings.agents, *PROFILE_TYPES))
     target = await anyio.to_thread.run_sync(resolve_target, repository, request.target or None)
+    # Its name ends with the run's id, which nobody knows yet; what is in its way is in the way of any.
+    name = run_name(manifest.plan.title, "0" * 36)
+    await check_result_branch(repository, f"{effective.settings.git.branch_prefix}/{name}")
     features = await anyio.to_thread.run_sync(check_features, repository, target.commit)
     tracked, tree_bytes = await anyio.to_thread.run_sync(list_files, repository, target.commit)
     test_command = find_test_command(effective.settings.test, repository.path, environ, tracked=tracked)
     tools = "" if test_command is None else await check_tools(test_command, environ)
+    check_environments(manifest.plan)
     probes = await probe_agents(manifest.plan, effective.settings, environ)
     check_disk(tree_bytes, effective.settings, environ)
     return Checked(
@@ -95,6 +109,23 @@ def read_plan(request: BuildRequest, repository: Repository, *, agents: Collecti
     given = Path(request.plan_file)
     inside = repository.path / given
     return load_manifest(inside if inside.is_file() else given, agents=agents)
+
+
+def check_environments(plan: Plan) -> None:
+    """Refuse tasks that set variables no plan may decide, such as an agent's address or home.
+
+    Raises:
+        ManifestError: names every such variable and its task.
+    """
+    problems = [
+        Problem(
+            f"`env` may not set {', '.join(refused)}: they decide where an agent's key and commands go", task=spec.id
+        )
+        for spec in plan.tasks
+        if (refused := refused_names(spec.env))
+    ]
+    if problems:
+        raise ManifestError(tuple(problems))
 
 
 def plan_backends(plan: Plan, settings: Settings) -> dict[str, AgentBackend]:
@@ -127,9 +158,10 @@ async def check_tools(command: TestCommand, environ: Mapping[str, str]) -> str:
 
 def check_disk(tree_bytes: int, settings: Settings, environ: Mapping[str, str]) -> None:
     """Refuse a run whose worktrees would fill the disk: one per agent at a time, and one to verify in."""
-    folder = state_directory(environ)
+    folder = state_place(environ)
     needed = tree_bytes * (settings.agent.max_concurrent + 1) + SPARE_BYTES
-    free = shutil.disk_usage(folder).free
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    free = shutil.disk_usage(there).free
     if free < needed:
         raise CannotRunError(
             f"{folder}: {free // 2**20} MB free, but {settings.agent.max_concurrent} agents need about "

@@ -25,7 +25,7 @@ from graftline.plan import Graph, Plan, TaskSpec, graph_of
 from graftline.preflight import Checked, check_tools
 from graftline.private_files import make_folder, write_file
 from graftline.process import this_process
-from graftline.settings import Settings, load_settings, public_dump
+from graftline.settings import Settings, public_dump
 from graftline.store import RunFolder, find_run, repository_store, run_name, state_directory
 from graftline.verify.detect import TestCommand, find_test_command
 
@@ -146,7 +146,7 @@ async def prepare_run(checked: Checked, run_id: str, environ: Mapping[str, str])
     store = repository_store(state_dir, str(checked.repository.common_dir))
     folder = store.run(run_id)
     if folder.pinned.exists():
-        return await open_run(run_id, environ)
+        return await open_run(run_id, environ, current=checked.settings)
     plan = checked.manifest.plan
     name = run_name(plan.title, run_id)
     await check_result_branch(checked.repository, f"{checked.settings.git.branch_prefix}/{name}")
@@ -182,10 +182,10 @@ async def prepare_run(checked: Checked, run_id: str, environ: Mapping[str, str])
     return _enter(run)
 
 
-async def open_run(run_id: str, environ: Mapping[str, str]) -> Run:
+async def open_run(run_id: str, environ: Mapping[str, str], *, current: Settings) -> Run:
     """The run with this id: the one open in this process, else from what was pinned.
 
-    Secrets are not pinned: the profiles' keys come from today's graftline.toml and environment.
+    Secrets are not pinned: the profiles' keys come from the settings as they are now.
     """
     if run_id in _open_runs:
         return _open_runs[run_id]
@@ -194,9 +194,7 @@ async def open_run(run_id: str, environ: Mapping[str, str]) -> Run:
     pinned = read_pinned(folder)
     repository = open_repository(Path(pinned.repository))
     hub = await open_hub(repository, folder.store.folder)
-    settings = _with_secrets(
-        Settings.model_validate(pinned.settings), load_settings(repository.path, environ=environ).settings
-    )
+    settings = _with_secrets(Settings.model_validate(pinned.settings), current)
     tracked, _ = list_files(repository, pinned.base)
     command = find_test_command(settings.test, repository.path, environ, tracked=tracked)
     tools = "" if command is None else await check_tools(command, environ)

@@ -113,9 +113,11 @@ async def stop_server(state_dir: Path) -> bool:
     try:
         address = folder.read_address()
         if address is not None:
-            if is_running(address):
-                await _wait_for_rows(address)
-            await end_server(address, folder)
+            try:
+                if is_running(address):
+                    await _wait_for_rows(address)
+            finally:  # a second Ctrl-C ends the waiting, and must not leave a server that nobody uses
+                await end_server(address, folder)
     finally:
         alone.release()
     return True

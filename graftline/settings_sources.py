@@ -59,7 +59,7 @@ def read_file(folder: Path | None) -> tuple[list[Layer], list[str]]:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         return [], [f"{path}{_place_in_toml(str(error), text)}"]
-    return [Layer(values, FILE_NAME, str(path), _lines_of_keys(text, values))], []
+    return [Layer(values, FILE_NAME, str(path), _lines_of_keys(text))], []
 
 
 def _place_in_toml(message: str, text: str) -> str:
@@ -71,10 +71,10 @@ def _place_in_toml(message: str, text: str) -> str:
     return f":{line}: {sentence}" if line.isdecimal() else f": {message}"
 
 
-def _lines_of_keys(text: str, values: Mapping[str, object]) -> dict[Key, int]:
+def _lines_of_keys(text: str) -> dict[Key, int]:
     """Find the lines of tables and keys; tomllib does not tell them.
 
-    What looks like a key inside a multi-line string is dropped unless the file has such a key.
+    Text inside a multi-line string that looks like one of them can mislead it, and with it the line in a message.
     """
     lines: dict[Key, int] = {}
     table: Key = ()
@@ -86,7 +86,7 @@ def _lines_of_keys(text: str, values: Mapping[str, object]) -> dict[Key, int]:
             name, equals, _ = stripped.partition("=")
             inner = _parse_key(f"{name} = 0") if equals else ()
             key = (*table, *inner) if inner else ()
-        if key and _holds(values, key):
+        if key:
             lines.setdefault(key, number)
     return lines
 

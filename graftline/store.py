@@ -30,14 +30,19 @@ _SHORT_ID_CHARACTERS = 24
 
 def state_directory(environ: Mapping[str, str]) -> Path:
     """The folder that holds everything graftline remembers; made for its owner only when it is missing."""
+    return make_folder(state_place(environ))
+
+
+def state_place(environ: Mapping[str, str]) -> Path:
+    """Where that folder is or would be; nothing is made."""
     if chosen := environ.get("GRAFTLINE_STATE_DIR"):
         if not Path(chosen).is_absolute():
             raise SettingsError(f"GRAFTLINE_STATE_DIR must be an absolute path, it is {chosen!r}")
-        return make_folder(Path(chosen))
+        return Path(chosen)
     state_home = Path(environ.get("XDG_STATE_HOME", ""))
     if not state_home.is_absolute():  # the XDG specification: a relative path is ignored
         state_home = _home(environ) / ".local" / "state"
-    return make_folder(state_home / "graftline")
+    return state_home / "graftline"
 
 
 def _home(environ: Mapping[str, str]) -> Path:
@@ -181,11 +186,16 @@ def repository_store(state_dir: Path, key: str) -> RepositoryStore:
 
     The folder is made and the key recorded in it, without a password that may stand in an address.
     """
-    digest = hashlib.sha256(os.fsencode(key)).hexdigest()[:16]
-    store = RepositoryStore(make_folder(state_dir / "repos" / digest))
+    store = repository_place(state_dir, key)
+    make_folder(store.folder)
     if not store.recorded_path.exists():
         write_file(store.recorded_path, os.fsencode(re.sub(r"(?<=://)[^/@]*@", "", key)) + b"\n")
     return store
+
+
+def repository_place(state_dir: Path, key: str) -> RepositoryStore:
+    """The same places, where they are or would be; nothing is made."""
+    return RepositoryStore(state_dir / "repos" / hashlib.sha256(os.fsencode(key)).hexdigest()[:16])
 
 
 def find_runs(store: RepositoryStore) -> list[RunFolder]:

@@ -4,6 +4,7 @@ from prefect import task
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
+from prefect.logging.handlers import APILogHandler
 from prefect.states import Cancelled, Completed, Failed
 
 from graftline.report.markdown import to_markdown
@@ -23,3 +24,8 @@ def state_of(report: Report) -> State[None]:
     if exit_code(report) == 0:
         return Completed(message=report.reason)
     return Failed(message=report.reason)
+
+
+async def flush_logs() -> None:
+    """Send what is still queued of the run's logs: after this the local server may stop."""
+    await APILogHandler.aflush()

@@ -34,13 +34,10 @@ class Slots:
     async def of(cls, run: Run) -> "Slots":
         """The slots of a run; the limits across runs are put on the server first."""
         slots = cls(run)
-        wanted = {
-            _group_limit(name): run.settings.limits.groups[name]
-            for name in slots._groups
-            if name in run.settings.limits.groups
-        }
-        if run.settings.limits.agents:
-            wanted[AGENTS_LIMIT] = run.settings.limits.agents
+        limits = run.settings.limits
+        wanted = {_group_limit(name): limits.groups[name] for name in slots._groups if name in limits.groups}
+        if limits.agents:
+            wanted[AGENTS_LIMIT] = limits.agents
         if wanted:
             async with get_client() as client:
                 for name, limit in wanted.items():

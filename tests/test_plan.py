@@ -140,6 +140,23 @@ def test_overlapping_tasks_form_a_chain_rather_than_a_web() -> None:
     assert [(ordering.first, ordering.second) for ordering in orderings] == [("a", "b"), ("b", "c"), ("c", "d")]
 
 
+def test_cycle_is_told_from_its_first_task_in_the_plan() -> None:
+    with pytest.raises(ValidationError, match="task 'a': the dependencies form a cycle: a -> b -> a"):
+        Plan(tasks=(task("outside", "b"), task("a", "b"), task("b", "a")))
+
+
+def test_ordering_reaches_on_to_the_dependents_of_the_task_that_waits() -> None:
+    """`first` before `second` puts `last`, which `first` needs, before `next`, which needs `second`."""
+    tasks = (
+        task("first", "last", writes=("x",), priority=9),
+        task("second", writes=("x",), priority=8),
+        task("next", "second", writes=("y",), priority=7),
+        task("last", writes=("y",)),
+    )
+    assert [(o.first, o.second) for o in graph(*tasks).orderings] == [("first", "second")]
+    assert graph(*tasks).order == ("last", "first", "second", "next")
+
+
 def test_ordering_never_turns_against_a_path_of_other_orderings() -> None:
     """`high` depends on `base`, so `base` reaches `middle` through `high` although its priority is lower."""
     tasks = (

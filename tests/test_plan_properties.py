@@ -1,6 +1,6 @@
 """What holds for every plan: spellings round-trip, the order is valid and stable, overlapping writes are ordered."""
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from graftline.manifest import Spelling, dump_manifest, parse_manifest
@@ -64,6 +64,16 @@ def plans(draw: st.DrawFn, *, most_tasks: int = 6) -> Plan:
     return Plan(title=draw(one_lines), description=draw(any_text), tasks=tuple(draw(st.permutations(tasks))))
 
 
+def plan_that_says(prompt: str) -> Plan:
+    return Plan(tasks=(TaskSpec(id="a", prompt=prompt),))
+
+
+@example(plan_that_says("## 0\x85"), "yaml")
+@example(plan_that_says("ends in a space \n"), "yaml")
+@example(plan_that_says("\n begins with none"), "yaml")
+@example(plan_that_says("\r\nWindows\r\n"), "markdown")
+@example(plan_that_says("```\nleft open"), "markdown")
+@example(plan_that_says("## a"), "markdown")
 @settings(deadline=None, max_examples=60)
 @given(plans(), st.sampled_from(["markdown", "yaml", "json"]))
 def test_any_plan_round_trips_through_every_spelling(plan: Plan, spelling: Spelling) -> None:

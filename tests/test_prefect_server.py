@@ -75,7 +75,9 @@ async def test_prefects_own_server_records_every_row_before_it_is_stopped(
             [sys.executable, str(script)], env={**os.environ, **client_environment(server)}, cwd=tmp_path
         )
         assert done.stdout + done.stderr == b"", "Prefect is quiet"
-    with closing(sqlite3.connect(ServerFolder.of(migrated).database)) as database:
+    path = ServerFolder.of(migrated).database
+    assert path.stat().st_mode & 0o777 == 0o600
+    with closing(sqlite3.connect(path)) as database:
         rows = database.execute("SELECT state_type, count(*) FROM task_run GROUP BY state_type").fetchall()
     assert rows == [("COMPLETED", 40)]
     assert not (isolated_environment / ".prefect").exists()

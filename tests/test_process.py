@@ -1,12 +1,15 @@
 """Real children: what they print, how they end, and that nothing of them stays behind."""
 
 import asyncio
+import contextlib
 import hashlib
 import os
+import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -199,9 +202,40 @@ async def test_grandchild_that_floods_the_output_does_not_block(tmp_path: Path) 
 
 async def test_grandchild_in_a_session_of_its_own_does_not_block(tmp_path: Path) -> None:
     result, lines = await run(shell("setsid sleep 600 & echo $! > pid; echo done", tmp_path), tmp_path / "log")
-    # Beyond the group's reach: only a PID namespace ends it. It must not hold us up all the same.
+    # Beyond the reach of the group, and of no family: nothing ends it. It must not hold us up all the same.
     os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
     assert (result.status, lines) == (0, ["done"])
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="without /proc nobody tells whose a process is")
+@pytest.mark.parametrize("ignore", ["", "trap '' TERM; "])
+@pytest.mark.parametrize("ending", [Ending.EXITED, Ending.TIMED_OUT])
+async def test_family_that_left_the_group_is_ended_and_no_other(tmp_path: Path, ignore: str, ending: Ending) -> None:
+    waiting = f"{ignore}echo >> ready; while :; do sleep 0.02; done"
+    both = f"setsid sh -c {shlex.quote(waiting)} & FAMILY=other setsid sh -c {shlex.quote(waiting)} & echo $!"
+    script = f"{both}; until [ $(wc -l < ready) = 2 ]; do sleep 0.02; done 2> /dev/null"
+    if ending is Ending.TIMED_OUT:
+        script += "; sleep 600"
+    command = replace(shell(script, tmp_path), env={"PATH": os.environ["PATH"], "FAMILY": "one"}, family="FAMILY")
+    (tmp_path / "ready").touch()
+    limits = replace(PATIENT, wall_seconds=2) if ending is Ending.TIMED_OUT else PATIENT
+    result, [other] = await run(command, tmp_path / "log", limits)
+    try:
+        assert result.ending is ending
+        assert marked(b"FAMILY=one") == []
+        assert int(other) in marked(b"FAMILY=other"), "it is somebody else's"
+    finally:
+        os.killpg(int(other), signal.SIGKILL)
+
+
+def marked(entry: bytes) -> list[int]:
+    """The processes that were started with an entry in their environment."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if folder.name.isdigit() and entry in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+    return found
 
 
 async def test_child_that_closes_its_output_is_still_waited_for(tmp_path: Path) -> None:
@@ -239,6 +273,45 @@ async def test_cancellation_ends_the_group_and_goes_on(tmp_path: Path, how: str)
             await task
     assert group_is_gone(started[0].pid)
     assert not children()
+
+
+@pytest.mark.parametrize("how", ["asyncio", "anyio"])
+async def test_cancelled_child_has_its_grace(tmp_path: Path, how: str) -> None:
+    ready = asyncio.Event()
+    command = shell("trap 'sleep 0.3; touch cleaned; exit' TERM; echo ready; while :; do sleep 0.05; done", tmp_path)
+    limits = Limits(grace_seconds=30)
+    call = run_process(command, log=tmp_path / "log", limits=limits, on_line=lambda _: ready.set())
+    task = asyncio.create_task(call) if how == "asyncio" else asyncio.create_task(cancelled_by_scope(call, ready))
+    await ready.wait()
+    if how == "asyncio":
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    assert (tmp_path / "cleaned").exists()
+
+
+async def cancelled_by_scope(call: Coroutine[None, None, ProcessResult], moment: asyncio.Event) -> None:
+    """Await the call in a scope that is cancelled at the moment, as Prefect's time-outs do it."""
+    async with anyio.create_task_group() as group:
+
+        async def cancel() -> None:
+            await moment.wait()
+            group.cancel_scope.cancel()
+
+        group.start_soon(cancel)
+        await call
+
+
+async def test_cancellation_while_a_leftover_group_is_ended_goes_on(tmp_path: Path) -> None:
+    asked = asyncio.Event()
+    leftover = "(trap 'echo asked' TERM; touch up; while :; do sleep 0.05; done) &"
+    command = shell(f"{leftover} until [ -e up ]; do sleep 0.02; done", tmp_path)
+    limits = Limits(grace_seconds=600)
+    task = asyncio.create_task(run_process(command, log=tmp_path / "log", limits=limits, on_line=lambda _: asked.set()))
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_second_cancellation_cuts_the_grace_short_and_nothing_else(tmp_path: Path) -> None:
@@ -282,6 +355,17 @@ async def test_cancellation_while_the_child_starts_leaves_no_child(tmp_path: Pat
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not children()
+    assert not working_in(tmp_path)
+
+
+def working_in(folder: Path) -> list[str]:
+    """The pids of all processes, of whatever parent and group, whose current folder it is."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):  # gone meanwhile, or no process
+            if (process / "cwd").readlink() == folder:
+                found.append(process.name)
+    return found
 
 
 async def test_failing_reader_ends_the_group_and_is_heard(tmp_path: Path) -> None:

@@ -338,14 +338,38 @@ async def test_a_start_that_is_cancelled_leaves_no_server(state_dir: Path, tmp_p
         async with local_server(state_dir, say=quiet, argv=lambda _port: never_answers):
             pytest.fail("it never answers")
 
-    starting = asyncio.create_task(enter())
-    await asyncio.to_thread(fifo.read_bytes)  # returns once the server runs
-    address = read_address(state_dir)
-    assert address is not None
-    starting.cancel()
+    pids: list[int] = []
+    async with anyio.create_task_group() as clients:
+        clients.start_soon(enter)
+        await asyncio.to_thread(fifo.read_bytes)  # returns once the server runs
+        address = read_address(state_dir)
+        assert address is not None
+        pids.append(address.pid)
+        clients.cancel_scope.cancel()
+    assert start_time_of(pids[0]) is None
+    assert not ServerFolder.of(state_dir).address_file.exists()
+
+
+async def test_a_second_interrupt_while_rows_are_awaited_still_stops_the_server(
+    join: Join, state_dir: Path, fake_server: Path, tmp_path: Path
+) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    tell = f"self.path.endswith('/count') and open({str(fifo)!r}, 'w').close()"
+    unfinished = FAKE_SERVER.replace("    def answer(self):\n", f"    def answer(self):\n        {tell}\n")
+    fake_server.write_text(unfinished.replace(".get(self.path, 0)", ".get(self.path, 1)"))
+
+    async def come_and_go() -> None:
+        async with join():
+            pass
+
+    leaving = asyncio.create_task(come_and_go())
+    await asyncio.to_thread(fifo.read_bytes)  # returns once rows are asked for
+    leaving.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await starting
-    assert start_time_of(address.pid) is None
+        await leaving
+    assert len(starts(fake_server)) == 1
+    assert start_time_of(starts(fake_server)[0]) is None
     assert not ServerFolder.of(state_dir).address_file.exists()
 
 

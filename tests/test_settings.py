@@ -242,7 +242,7 @@ def test_an_unreadable_file_is_an_error_not_a_default(tmp_path: Path) -> None:
         load_settings(tmp_path, environ={})
 
 
-def test_lines_of_keys_survive_what_looks_like_a_key(tmp_path: Path) -> None:
+def test_the_line_of_a_quoted_key_is_found_below_a_multi_line_string(tmp_path: Path) -> None:
     toml = '[worktree]\nsetup = ["""\nmax_rounds = 1\n[heal]\n"""]\n["heal"]\n"max_rounds"=-1\n'
     assert problems(tmp_path, toml) == ["graftline.toml:7: 'heal.max_rounds' should be greater than or equal to 0"]
 

@@ -16,9 +16,9 @@ from graftline.agents.backend import Assignment, Invocation, Probe
 from graftline.agents.claude_transcript import ClaudeTranscript
 from graftline.agents.environment import agent_environment, base_environment, named_variables, private_home
 from graftline.agents.profiles import ClaudeCodeProfile
-from graftline.agents.quoting import plain_end
 from graftline.errors import CannotRunError
 from graftline.process import Command, Ending, Limits, run_process
+from graftline.text import plain_end
 
 # Argument strings end at 128 KiB on Linux.
 GUIDE_BYTES = 64 * 1024

@@ -11,8 +11,8 @@ from graftline.agents.environment import agent_environment
 from graftline.agents.last_message import bounded_message, declared_no_change
 from graftline.agents.outcome import AgentOutcome, OutcomeKind, Usage
 from graftline.agents.profiles import CommandProfile
-from graftline.agents.quoting import plain_end, plain_line
 from graftline.process import Ending, ProcessResult
+from graftline.text import plain_end, plain_line
 
 DETAIL_CHARS = 2_000
 PROGRESS_CHARS = 200

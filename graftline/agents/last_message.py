@@ -2,7 +2,7 @@
 
 import re
 
-from graftline.agents.quoting import plain_line, plain_text
+from graftline.text import plain_line, plain_text
 
 MESSAGE_CHARS = 20_000
 # Models like to set such a line in bold or as code.

@@ -49,7 +49,7 @@ POLICIES: dict[OutcomeKind, Policy] = {
     OutcomeKind.BUDGET: Policy.STOP_TASK,
     OutcomeKind.STALLED: Policy.RETRY,
     OutcomeKind.TIMED_OUT: Policy.RETRY,
-    OutcomeKind.INTERRUPTED: Policy.STOP_RUN,
+    OutcomeKind.INTERRUPTED: Policy.RETRY,
     OutcomeKind.PERMISSION_DENIED: Policy.STOP_TASK,
 }
 

@@ -5,8 +5,8 @@ Pieces are joined, never formatted: no text of a task can break the frame, and i
 
 from collections.abc import Iterable, Sequence
 
-from graftline.agents.quoting import fenced, plain_line
 from graftline.plan import TaskSpec
+from graftline.text import fenced, plain_line
 
 CONTEXT_CHARS = 4_000
 FAILURE_CHARS = 6_000

@@ -1,22 +1,25 @@
-"""The commands, and the one place where an error becomes a message and an exit code.
+"""The commands.
 
-Commands are registered by name and imported when called, so that `--help` and `--version` answer at once: importing
+They are registered by name and imported when called, so that `--help` and `--version` answer at once: importing
 Prefect alone takes two seconds.
 """
 
-import logging
-import sys
-import traceback
-
-from cyclopts import App, CycloptsError
+from cyclopts import App, Parameter
 
 from graftline import __version__
-from graftline.errors import ExitCode, GraftlineError
+from graftline.cli.boundary import exit_code_of
+
+
+def _is_told(default: object) -> object:
+    """Whether a default says anything: "not given" does not."""
+    return default not in ("", False)
+
 
 app = App(
     name="graftline",
     help="Run a plan of coding tasks with AI agents in parallel git worktrees; what lands is what was tested.",
     version=__version__,
+    default_parameter=Parameter(show_default=_is_told),
 )
 app.command("graftline.cli.run:run", name="run", help="Run a plan: agents, merge, tests, heal, landing.")
 app.command("graftline.cli.plan:plan", name="plan", help="Check a plan file and show it; write it as a Prefect flow.")
@@ -32,23 +35,4 @@ app.command("graftline.cli.version:version", name="version", help="Show the vers
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the process's exit code, as `graftline.errors.ExitCode` names them."""
-    try:
-        code = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
-    except CycloptsError:
-        return ExitCode.BAD_INPUT
-    except GraftlineError as error:
-        sys.stderr.write(f"graftline: {error}\n")
-        return error.exit_code
-    except KeyboardInterrupt:
-        return ExitCode.SIGINT
-    except BrokenPipeError:  # `graftline logs … | head`
-        sys.stderr.close()
-        return ExitCode.SUCCESS
-    except Exception:  # noqa: BLE001  the outermost boundary: a defect of ours ends with a trace and its own exit code
-        logging.getLogger(__name__).debug("defect", exc_info=True)
-        sys.stderr.write(
-            "graftline: this is a defect in graftline, not in your plan. Nothing that was finished is lost.\n"
-            f"Please report it with this trace (graftline {__version__}):\n{traceback.format_exc()}"
-        )
-        return ExitCode.DEFECT
-    return code if isinstance(code, int) else ExitCode.SUCCESS
+    return exit_code_of(lambda: app(arguments, exit_on_error=False, print_error=True, result_action="return_value"))

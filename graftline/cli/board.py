@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from graftline.cli.console import PatientConsole, stderr_console
 from graftline.journal import Entry, EventKind
 from graftline.plan import Graph
 from graftline.report.sentences import describe
@@ -33,28 +34,42 @@ class Board(Protocol):
 @contextmanager
 def open_board(graph: Graph, *, quiet: bool) -> Iterator[Board]:
     """The board that fits where stderr goes; a quiet one shows plain lines even on a terminal."""
-    console = Console(stderr=True, highlight=False)
+    console = stderr_console()
     if quiet or not console.is_terminal:
         yield Lines(console)
         return
     table = LiveTable(console, graph)
-    with Live(console=console, get_renderable=table.render, refresh_per_second=REFRESHES_PER_SECOND):
+    with Live(
+        console=console,
+        get_renderable=table.render,
+        refresh_per_second=REFRESHES_PER_SECOND,
+        transient=True,  # the report says the same, and more
+        redirect_stdout=False,
+    ):
         yield table
 
 
-class Lines:
-    """One line per event; an agent's chatter is left out, it is in its log."""
+LASTING = frozenset(
+    {EventKind.PLAN_NOTED, EventKind.WARNING, EventKind.VERIFY_ENDED, EventKind.MERGE_DONE, EventKind.HEAL_DROPPED}
+)
+"""What stays above a live table, which shows only how things stand."""
+CHATTER = frozenset({EventKind.AGENT_PROGRESS, EventKind.AGENT_PROCESS})
+"""What one line per event leaves out: it is in the agent's log and in the journal."""
 
-    def __init__(self, console: Console) -> None:
+
+class Lines:
+    """One line per event."""
+
+    def __init__(self, console: PatientConsole) -> None:
         self._console = console
 
     def say(self, text: str) -> None:
         """Print it."""
-        self._console.print(Text(text), soft_wrap=True)
+        self._console.say(text)
 
     def show(self, entry: Entry) -> None:
         """Print what happened, with the time of day."""
-        if entry.event is not EventKind.AGENT_PROGRESS:
+        if entry.event not in CHATTER:
             self.say(f"{entry.at.astimezone():%H:%M:%S} {describe(entry)}")
 
 
@@ -69,7 +84,7 @@ class _Row:
 class LiveTable:
     """One row per task, and below it what the run as a whole is doing."""
 
-    def __init__(self, console: Console, graph: Graph) -> None:
+    def __init__(self, console: PatientConsole, graph: Graph) -> None:
         self._console = console
         self._rows = {task_id: _Row() for task_id in graph.order}
         self._after = {task_id: graph.waits_for(task_id) for task_id in graph.order}
@@ -77,24 +92,23 @@ class LiveTable:
 
     def say(self, text: str) -> None:
         """Print it above the table."""
-        self._console.print(Text(text), soft_wrap=True)
+        self._console.say(text)
 
     def show(self, entry: Entry) -> None:
         """Update the row of the entry's task, or what the run is doing."""
         row = self._rows.get(entry.task or "")
         if row is None:
             self._doing = describe(entry)
-            if entry.event in {EventKind.WARNING, EventKind.VERIFY_ENDED, EventKind.MERGE_DONE, EventKind.RUN_ENDED}:
+            if entry.event in LASTING:
                 self.say(self._doing)
             return
-        state = _STATES.get(entry.event)
-        if state is not None:
-            row.state = state
+        row.state = _STATES.get(entry.event, row.state)
         if entry.event in {EventKind.ATTEMPT_STARTED, EventKind.HEAL_STARTED}:
             row.since, row.seconds = monotonic(), None
         if entry.event in {EventKind.ATTEMPT_ENDED, EventKind.HEAL_ENDED} and row.since is not None:
             row.seconds = monotonic() - row.since
-        row.detail = describe(entry).removeprefix(f"{entry.task}: ")
+        if entry.event is not EventKind.AGENT_PROCESS:
+            row.detail = describe(entry).removeprefix(f"{entry.task}: ")
 
     def render(self) -> RenderableType:
         """The table as it stands now."""
@@ -116,7 +130,7 @@ class LiveTable:
 _STATES = {
     EventKind.ATTEMPT_STARTED: "running",
     EventKind.HEAL_STARTED: "healing",
-    EventKind.HEAL_ENDED: "healed",
+    EventKind.HEAL_ENDED: "done",
     EventKind.TASK_SUCCEEDED: "done",
     EventKind.TASK_FAILED: "failed",
     EventKind.TASK_SKIPPED: "skipped",
@@ -124,7 +138,6 @@ _STATES = {
 _STYLES = {
     "running": "cyan",
     "healing": "magenta",
-    "healed": "green",
     "done": "green",
     "failed": "red",
     "skipped": "yellow",

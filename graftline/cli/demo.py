@@ -1,22 +1,24 @@
 """`graftline demo`: the real pipeline on a throwaway repository, with a scripted agent instead of a paid one."""
 
 import json
-import shutil
+import shlex
 import sys
 import tempfile
-from importlib.resources import as_file, files
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from graftline.cli.console import stderr_console
 from graftline.cli.run import run_request
 from graftline.errors import UserError
-from graftline.git.command import git
+from graftline.git.command import check_git, git
 from graftline.request import BuildRequest
 
 SETTINGS = """\
-# The scripted agent of `graftline demo`; take these two tables out to use a real one.
+# The scripted agent of `graftline demo`: `--backend claude-code` goes before it.
 [agent]
 backend = "scripted"
 
@@ -41,16 +43,18 @@ def demo(folder: Path | None = None, /, *, keep_server: Annotated[bool, Paramete
         Leave graftline's own Prefect server running afterwards.
     """
     repository = make_repository(folder)
-    sys.stderr.write(
+    say = stderr_console().say
+    say(
         f"A throwaway repository: {repository}\n"
         "This is the real pipeline (Prefect flow, git worktrees, merge, tests, healing, landing) with a scripted\n"
-        "agent: it writes what a script says, thinks nothing and costs nothing.\n\n"
+        "agent: it writes what a script says, thinks nothing and costs nothing.\n"
     )
     code = run_request(BuildRequest(repository=str(repository), plan_file="plan.md"), keep_server=keep_server)
-    sys.stderr.write(
-        f"\nLook at the result:      cd {repository} && git log --graph --oneline --stat\n"
-        f"Try it with a real agent: cd {repository} && git reset --hard start && "
-        "graftline run plan.md --backend claude-code\n"
+    place = shlex.quote(str(repository))
+    say(
+        f"\nLook at the result:        cd {place} && git log --graph --oneline --stat\n"
+        f"Try it with a real agent:  cd {place} && git reset --hard start && "
+        "graftline run plan.md --backend claude-code"
     )
     return code
 
@@ -59,20 +63,18 @@ def make_repository(folder: Path | None) -> Path:
     """A new repository with the demo's package, plan and settings, all committed and tagged `start`.
 
     Raises:
-        UserError: the folder exists and is not empty.
+        UserError: the folder is a file, or is not empty.
     """
-    if folder is not None and folder.exists() and any(folder.iterdir()):
-        raise UserError(f"{folder} is not empty: name a new folder")
+    if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is not an empty folder: name a new one")
+    check_git()
     repository = (folder or Path(tempfile.mkdtemp(prefix="graftline-demo-"))).resolve()
     agent = repository / ".demo"
-    with as_file(files("graftline.demo")) as shipped:
-        shutil.copytree(
-            shipped / "project", repository, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
-        )
-        shutil.copy(shipped / "plan.md", repository)
-        agent.mkdir()
-        for name in ("agent.py", "script.yaml"):
-            shutil.copy(shipped / name, agent)
+    shipped = files("graftline.demo")
+    copy_files(shipped / "project", repository)
+    agent.mkdir()
+    for name, target in (("plan.md", repository), ("agent.py", agent), ("script.yaml", agent)):
+        (target / name).write_bytes((shipped / name).read_bytes())
     command = [sys.executable, str(agent / "agent.py"), str(agent / "script.yaml")]
     settings = SETTINGS.format(command=json.dumps(command), python=json.dumps(sys.executable))
     (repository / "graftline.toml").write_text(settings, encoding="utf-8")
@@ -86,3 +88,15 @@ def make_repository(folder: Path | None) -> Path:
     for arguments in (["add", "-A"], ["commit", "-qm", "Start"], ["tag", "start"]):
         git(arguments, git_dir=repository / ".git", work_tree=repository, env=identity)
     return repository
+
+
+def copy_files(source: Traversable, target: Path) -> None:
+    """Copy a folder's files, and not their modes: graftline may be installed where nobody may write."""
+    target.mkdir(parents=True, exist_ok=True)
+    for entry in source.iterdir():
+        if entry.name == "__pycache__":
+            continue
+        if entry.is_dir():
+            copy_files(entry, target / entry.name)
+        else:
+            (target / entry.name).write_bytes(entry.read_bytes())

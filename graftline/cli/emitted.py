@@ -1,63 +1,91 @@
-"""Writes a plan as a Python file with a Prefect flow in it."""
+"""Writes a plan as a Python file with a Prefect flow in it, and runs such a file."""
 
+import shlex
 from pathlib import Path
+from pprint import pformat
 
+from graftline.cli.boundary import exit_code_of
+from graftline.cli.run import run_request
 from graftline.errors import UserError
 from graftline.plan import Plan
+from graftline.request import BuildRequest
 from graftline.store import run_name
+from graftline.text import plain_line
 
 TEMPLATE = '''"""{title}: a graftline plan as a Prefect flow, written from {source}.
 
-    python {name}                                       runs it on the repository you are in
-    prefect deploy {name}:build_plan --name {slug}      makes a deployment of it
+Run it on the repository you are in:     python {name}
+Make a deployment of it:                 prefect deploy {entrypoint} --name {slug} --pool POOL
 """
+
+from graftline.plan import Plan
+from graftline.request import BuildRequest
+
+PLAN = Plan.model_validate(
+{plan}
+)
+REQUEST = BuildRequest(plan=PLAN)
+
+if __name__ == "__main__":
+    # Before Prefect is imported: it reads its server's address then, and the server may have to be started first.
+    from graftline.cli.emitted import main
+
+    raise SystemExit(main(REQUEST))
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 
 from graftline.flows.build import build
-from graftline.plan import Plan
-from graftline.request import BuildRequest
-
-PLAN = Plan.model_validate_json(
-    {plan}
-)
-REQUEST = BuildRequest(plan=PLAN)
 
 
-@flow(name="{slug}", description={description}, persist_result=False, log_prints=False)
+@flow(name={flow}, description={description}, persist_result=False, log_prints=False)
 async def build_plan(request: BuildRequest = REQUEST) -> State[None]:
     """Build this plan; `request` may name another repository, target, agent or limits."""
     return await build.fn(request)
-
-
-if __name__ == "__main__":
-    from graftline.cli.run import run_request
-
-    raise SystemExit(run_request(REQUEST))
 '''
+TITLE_CHARACTERS = 200
+LITERAL_WIDTH = 112
+
+
+def main(request: BuildRequest) -> int:
+    """Run an emitted plan on the repository it is started in, as `graftline run` does; the process's exit code."""
+    return exit_code_of(lambda: run_request(request))
 
 
 def write_flow(plan: Plan, *, source: Path, path: Path) -> None:
     """Write a Python file that holds the plan and runs it; an existing file is not overwritten.
 
     Raises:
-        UserError: the file exists, or cannot be written.
+        UserError: the name does not end in .py, the file exists, or it cannot be written.
     """
-    title = plan.title or source.stem
-    slug = run_name(title, "000000").rpartition("-")[0]
-    text = TEMPLATE.format(
-        title=title.replace("\\", "/").replace('"', "'"),
-        source=source.name,
-        name=path.name,
-        slug=slug,
-        description=ascii(title),
-        plan=ascii(plan.model_dump_json(exclude_defaults=True)),
-    )
+    if path.suffix != ".py":
+        raise UserError(f"--emit {path}: the name must end in .py, or Prefect does not load it")
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+            file.write(flow_text(plan, source=source.name, name=path.name))
     except FileExistsError as error:
         raise UserError(f"{path} exists: name another file, or remove it") from error
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def flow_text(plan: Plan, *, source: str, name: str) -> str:
+    """The file's text. Whatever the plan holds, it stays data: it is written as Python literals."""
+    title = plan.title or Path(source).stem
+    slug = run_name(title, "000000").rpartition("-")[0]
+    literal = pformat(plan.model_dump(mode="json", exclude_defaults=True), width=LITERAL_WIDTH, sort_dicts=False)
+    return TEMPLATE.format(
+        title=_in_docstring(title),
+        source=_in_docstring(source),
+        name=_in_docstring(shlex.quote(name)),
+        entrypoint=_in_docstring(shlex.quote(f"{name}:build_plan")),
+        slug=slug,
+        flow=repr(slug),
+        description=ascii(title),
+        plan="\n".join(f"    {line}" for line in literal.split("\n")),
+    )
+
+
+def _in_docstring(text: str) -> str:
+    """The text where it cannot end or bend the docstring it stands in."""
+    return plain_line(text, TITLE_CHARACTERS).replace("\\", "/").replace('"', "'")

@@ -3,18 +3,19 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 
-from graftline.cli.runs import open_records
+from graftline.cli.console import stderr_console, stdout_console
+from graftline.cli.runs import Records, open_records
 from graftline.errors import UnknownRunError
 from graftline.report.assemble import assemble_report
 from graftline.report.model import RunState, to_json
 from graftline.report.terminal import print_report
-from graftline.report.wording import plain_text
+from graftline.text import plain_text
 
 POLL_SECONDS = 0.5
 LINE_CHARACTERS = 4000
@@ -43,7 +44,7 @@ def status(
     if json:
         sys.stdout.write(to_json(report))
     else:
-        print_report(report, Console())
+        print_report(report, stdout_console())
     return 0
 
 
@@ -64,7 +65,7 @@ def logs(
     run
         A run's name or id, or the beginning of one; this repository's latest when left out.
     follow
-        Go on as the agent prints, until the run is over.
+        Wait for the agent to start if need be, and go on as it and its successors print, until the run is over.
     repository
         The git repository the run is of.
     """
@@ -72,38 +73,54 @@ def logs(
     if task not in {spec.id for spec in records.pinned.plan.tasks}:
         known = ", ".join(spec.id for spec in records.pinned.plan.tasks)
         raise UnknownRunError(f"run {records.pinned.name} has no task {task!r}; it has {known}")
-    attempts = [*records.folder.attempts(task), *records.folder.heals(task)]
-    log = max((folder / "agent.log" for folder in attempts if (folder / "agent.log").exists()), key=_age, default=None)
-    if log is None:
-        raise UnknownRunError(f"task {task!r} of run {records.pinned.name} has no log: no agent was started for it")
-    sys.stderr.write(f"{log}\n")
-    for line in _lines(log) if not follow else _follow(log, records.is_running):
-        sys.stdout.write(plain_text(line, limit=LINE_CHARACTERS) + "\n")
+    find = partial(latest_log, records, task)
+    for line in _follow(find, records.is_running) if follow else _lines(find()):
+        sys.stdout.write(plain_text(line, LINE_CHARACTERS) + "\n")
         sys.stdout.flush()
     return 0
 
 
-def _age(path: Path) -> float:
-    return path.stat().st_mtime
+def latest_log(records: Records, task: str) -> Path | None:
+    """The log that was written to last, of the agents of a task; None when none was started yet."""
+    attempts = (*records.folder.attempts(task), *records.folder.heals(task))
+    logs = [folder / "agent.log" for folder in attempts if (folder / "agent.log").exists()]
+    return max(logs, key=lambda path: path.stat().st_mtime, default=None)
 
 
-def _lines(log: Path) -> Iterator[str]:
-    with log.open(encoding="utf-8", errors="replace") as file:
+def _lines(log: Path | None) -> Iterator[str]:
+    if log is None:
+        raise UnknownRunError("no agent was started for this task, so there is no log: see `graftline status` for why")
+    with _opened(log) as file:
         for line in file:
             yield line.rstrip("\n")
 
 
-def _follow(log: Path, is_running: Callable[[], bool]) -> Iterator[str]:
-    """The log's lines as they come; polled, since no event tells that a file of another process has grown."""
-    pending = ""
-    with log.open(encoding="utf-8", errors="replace") as file:
-        while True:
-            running = is_running()
-            pending += file.read()
-            *lines, pending = pending.split("\n")
-            yield from lines
-            if not running:
-                break
-            time.sleep(POLL_SECONDS)
-    if pending:
-        yield pending
+def _follow(find: Callable[[], Path | None], is_running: Callable[[], bool]) -> Iterator[str]:
+    """The lines of one agent after the other as they come; polled: nothing tells that another process's file grew."""
+    log, running = find(), True
+    while log is None and running:
+        running = is_running()
+        time.sleep(POLL_SECONDS if running else 0)
+        log = find()
+    if log is None:
+        yield from _lines(None)
+    while log is not None:
+        successor, pending = log, ""
+        with _opened(log) as file:
+            while True:
+                # Looked at before the file is read, so that what was written until then is in what is read.
+                running, successor = is_running(), find() or log
+                pending += file.read()
+                *lines, pending = pending.split("\n")
+                yield from lines
+                if successor != log or not running:
+                    break
+                time.sleep(POLL_SECONDS)
+        if pending:
+            yield pending
+        log = successor if successor != log else None
+
+
+def _opened(log: Path) -> IO[str]:
+    stderr_console().say(str(log))
+    return log.open(encoding="utf-8", errors="replace")

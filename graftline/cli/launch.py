@@ -1,96 +1,95 @@
 """Runs a request from a terminal: on the configured Prefect server, or on graftline's own local one."""
 
 import asyncio
+import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from graftline.errors import ExitCode
+import anyio
+
+from graftline.cli.board import Board
+from graftline.cli.signals import run_until_signal
 from graftline.git.hub import open_hub
 from graftline.journal import Entry, EventKind, listening
 from graftline.preflight import Checked
 from graftline.report.files import read_report
-from graftline.report.model import Report, exit_code
+from graftline.report.model import Report
 from graftline.request import BuildRequest
 from graftline.server import Server, client_environment, configured_server, local_server
 from graftline.store import RepositoryStore, repository_store, state_directory
 
-Say = Callable[[str], None]
-Show = Callable[[Entry], None]
 
+@dataclass
+class Launch:
+    """A checked request on its way through the `build` flow; afterwards, what there is to report of it."""
 
-@dataclass(frozen=True)
-class Launched:
-    """How a launched run ended; the report is None when it never started."""
+    request: BuildRequest
+    checked: Checked
+    run_id: str = ""
 
-    report: Report | None
-    code: int
+    @property
+    def store(self) -> RepositoryStore:
+        """Where the repository's runs are recorded."""
+        return repository_store(state_directory(os.environ), str(self.checked.repository.common_dir))
 
+    def carry_out(self, board: Board, *, keep_server: bool) -> None:
+        """Run the request to its end, whatever it is: `report` says what came of it.
 
-def launch(request: BuildRequest, checked: Checked, *, keep_server: bool, say: Say, show: Show) -> Launched:
-    """Run a checked request through the `build` flow; `say` gets what is being waited for, `show` what happens.
+        The process must not have imported Prefect before, unless its server is configured: Prefect reads the server's
+        address when it is imported. Ctrl-C, SIGTERM and SIGHUP cancel the run: agents are ended, their work is
+        salvaged, nothing lands, the report is written.
 
-    SIGINT and SIGTERM cancel the run: agents are ended, their work is salvaged, nothing lands, the report is written.
-    """
-    state_dir = state_directory(os.environ)
-    store = repository_store(state_dir, str(checked.repository.common_dir))
-    started: list[str] = []
+        Raises:
+            GraftlineError: the run could not start, or could not go on.
+            KeyboardInterrupt: Ctrl-C ended the run.
+            SystemExit: another signal did.
+        """
+        run_until_signal(self._carry_out(board, keep_server=keep_server))
 
-    def watch(entry: Entry) -> None:
-        if entry.event is EventKind.RUN_PREPARED:
-            started.append(str(entry.data["run"]))
-        show(entry)
+    def report(self) -> Report | None:
+        """The report of the run; None when it did not come to one."""
+        return read_report(self.store.run(self.run_id)) if self.run_id else None
 
-    code = None
-    try:
-        with listening(watch):
-            asyncio.run(_launch(request, checked, state_dir, store, started, keep_server=keep_server, say=say))
-    except KeyboardInterrupt:
-        code = ExitCode.SIGINT
-    except BaseException as error:
-        # Prefect turns SIGTERM into this exception of its own; naming its class here would import Prefect.
-        if type(error).__name__ != "TerminationSignal":
-            raise
-        code = ExitCode.SIGTERM
-    report = read_report(store.run(started[0])) if started else None
-    if code is None:
-        code = ExitCode.DEFECT if report is None else exit_code(report)
-    return Launched(report, code)
+    async def _carry_out(self, board: Board, *, keep_server: bool) -> None:
+        hub = asyncio.ensure_future(open_hub(self.checked.repository, self.store.folder))
+        try:
+            async with _server(state_directory(os.environ), board, keep_server=keep_server) as server:
+                await hub
+                os.environ.update(client_environment(server))
+                await self._build(server, board)
+        finally:
+            hub.cancel()
+            await asyncio.gather(hub, return_exceptions=True)
 
+    async def _build(self, server: Server, board: Board) -> None:
+        from prefect.exceptions import CancelledRun, FailedRun  # noqa: PLC0415  now that the server's address is known
 
-async def _launch(
-    request: BuildRequest,
-    checked: Checked,
-    state_dir: Path,
-    store: RepositoryStore,
-    started: list[str],
-    *,
-    keep_server: bool,
-    say: Say,
-) -> None:
-    hub = asyncio.create_task(open_hub(checked.repository, store.folder))
-    async with _server(state_dir, keep_server, say) as server:
-        await hub
-        os.environ.update(client_environment(server))
-        say(f"Prefect UI: {server.ui_url}")
-        # Prefect reads its settings when it is imported, so it is imported once the server's address is known.
-        from graftline.flows.build import build  # noqa: PLC0415
+        from graftline.flows.build import build  # noqa: PLC0415  imports Prefect
+        from graftline.tasks.report import flush_logs  # noqa: PLC0415  imports Prefect
 
-        # A run that failed is an outcome, which its report tells; what kept one from starting is an error.
-        state: Any = await build(request, return_state=True)
-        if not started:
-            await state.aresult()
+        def watch(entry: Entry) -> None:
+            if entry.event is EventKind.RUN_PREPARED:
+                self.run_id = str(entry.data["run"])
+                board.say(f"Prefect UI: {server.ui_url}/runs/flow-run/{self.run_id}")
+            board.show(entry)
+
+        try:
+            with listening(watch), contextlib.suppress(FailedRun, CancelledRun):  # the report says it better
+                await build(self.request)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await flush_logs()
 
 
 @asynccontextmanager
-async def _server(state_dir: Path, keep_server: bool, say: Say) -> AsyncIterator[Server]:
+async def _server(state_dir: Path, board: Board, *, keep_server: bool) -> AsyncIterator[Server]:
     """The server that is configured, else the local one for as long as somebody uses it."""
     configured = configured_server(os.environ)
     if configured is not None:
         yield configured
         return
-    async with local_server(state_dir, keep=keep_server, say=say) as server:
+    async with local_server(state_dir, keep=keep_server, say=board.say) as server:
         yield server

@@ -1,23 +1,32 @@
 """`graftline run`: a plan file becomes a landed commit."""
 
 import asyncio
+import contextlib
 import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
-from rich.console import Console
+from pydantic import ValidationError
 
 from graftline.cli.board import open_board
-from graftline.cli.launch import launch
+from graftline.cli.console import stderr_console, stdout_console
+from graftline.cli.launch import Launch
+from graftline.cli.overview import describe_run
 from graftline.errors import ExitCode, UserError
-from graftline.preflight import Checked, check_request
+from graftline.preflight import check_request
 from graftline.report.files import check_report_path, write_report
-from graftline.report.model import Report, to_json
+from graftline.report.model import Report, exit_code, to_json
 from graftline.report.terminal import print_report
 from graftline.request import BuildRequest, RequestLimits
 
+LIMIT_FLAGS = {
+    "max_concurrent": "--agents",
+    "max_cost_usd": "--max-cost",
+    "task_timeout_seconds": "--task-timeout",
+    "run_timeout_seconds": "--timeout",
+}
 NEEDS_PLANNER = (
     "planning from a prompt needs the planner, which this version does not have yet: write the tasks into a plan file "
     "(`graftline plan --help`, examples/) and run `graftline run FILE`"
@@ -87,19 +96,23 @@ def run(
         raise UserError("name a plan file: graftline run FILE")
     if report is not None:
         check_report_path(report)
-    request = BuildRequest(
-        repository=str(repository.resolve()),
-        plan_file=str(file.resolve()),
-        target=target,
-        agent=backend,
-        land=land,
-        limits=RequestLimits(
-            max_concurrent=agents,
-            max_cost_usd=max_cost,
-            task_timeout_seconds=task_timeout,
-            run_timeout_seconds=timeout,
-        ),
-    )
+    try:
+        request = BuildRequest(
+            repository=str(repository.resolve()),
+            plan_file=str(file.resolve()),
+            target=target,
+            agent=backend,
+            land=land,
+            limits=RequestLimits(
+                max_concurrent=agents,
+                max_cost_usd=max_cost,
+                task_timeout_seconds=task_timeout,
+                run_timeout_seconds=timeout,
+            ),
+        )
+    except ValidationError as error:
+        problems = [f"{LIMIT_FLAGS[str(one['loc'][-1])]} {one['input']}: {one['msg']}" for one in error.errors()]
+        raise UserError("\n".join(problems)) from error
     return run_request(request, dry_run=dry_run, as_json=json, report=report, keep_server=keep_server)
 
 
@@ -111,39 +124,32 @@ def run_request(
     report: Path | None = None,
     keep_server: bool = False,
 ) -> int:
-    """Check a request, say what it comes to, run it and deliver the report; the process's exit code."""
+    """Check a request, say what it comes to, run it and deliver the report; the process's exit code.
+
+    The report is delivered however the run ends; what ended it early is raised afterwards.
+    """
     checked = asyncio.run(check_request(request, os.environ))
-    with open_board(checked.manifest.graph, quiet=as_json) as board:
-        board.say(describe(checked))
-        if dry_run:
-            return ExitCode.SUCCESS
-        launched = launch(request, checked, keep_server=keep_server, say=board.say, show=board.show)
-    if launched.report is not None:
-        deliver(launched.report, as_json=as_json, file=report)
-    return launched.code
-
-
-def describe(checked: Checked) -> str:
-    """What is about to run, on what, and what it may cost at most."""
-    settings = checked.settings
-    lines = [f"Plan: {checked.manifest.plan.title or 'untitled'} ({len(checked.manifest.plan.tasks)} tasks)"]
-    for spec in checked.manifest.plan.tasks:
-        after = f" after {', '.join(spec.depends_on)}" if spec.depends_on else ""
-        lines.append(f"  {spec.id}{after}: {spec.title or spec.prompt.strip().splitlines()[0][:80]}")
-    lines += [f"Note: {note}" for note in checked.notes]
-    lines += [f"Agent: {probe.backend} {probe.version} ({probe.binary})" for probe in checked.probes]
-    tests = " ".join(checked.test_command.argv) if checked.test_command else 'none ([test] runner = "none"): untested'
-    lines.append(f"Tests: {tests}")
-    lines.append(f"Target: {checked.target.branch} at {checked.target.commit[:12]} (land = {settings.git.land})")
-    lines.append(f"Cap: ${settings.cost.max_usd:.2f}, {settings.agent.max_concurrent} agents at a time")
-    return "\n".join(lines)
+    stderr_console().say("\n".join(describe_run(checked)))
+    if dry_run:
+        return ExitCode.SUCCESS
+    launch = Launch(request, checked)
+    try:
+        with open_board(checked.manifest.graph, quiet=as_json) as board:
+            launch.carry_out(board, keep_server=keep_server)
+    finally:
+        written = launch.report()
+        if written is not None:
+            deliver(written, as_json=as_json, file=report)
+    return ExitCode.DEFECT if written is None else exit_code(written)
 
 
 def deliver(report: Report, *, as_json: bool, file: Path | None) -> None:
-    """Show the report, and write it where the person asked for it."""
+    """Show the report, and write it where the person asked for it; that nobody reads it changes no exit code."""
+    if as_json:
+        with contextlib.suppress(BrokenPipeError):
+            sys.stdout.write(to_json(report))
+            sys.stdout.flush()
+    else:
+        print_report(report, stdout_console())
     if file is not None:
         write_report(report, file)
-    if as_json:
-        sys.stdout.write(to_json(report))
-    else:
-        print_report(report, Console())

@@ -1,6 +1,6 @@
 """`graftline ui`: the Prefect UI, on a run when one is named."""
 
-import asyncio
+import contextlib
 import os
 import sys
 import webbrowser
@@ -8,7 +8,9 @@ from pathlib import Path
 
 import anyio
 
+from graftline.cli.console import stderr_console
 from graftline.cli.runs import open_records
+from graftline.cli.signals import run_until_signal
 from graftline.server import configured_server, local_server
 from graftline.store import state_directory
 
@@ -26,10 +28,8 @@ def ui(run: str | None = None, /, *, repository: Path = Path(), open_browser: bo
         Open a browser; otherwise only the address is printed.
     """
     page = f"/runs/flow-run/{open_records(run, repository).folder.id}" if run else "/dashboard"
-    try:
-        asyncio.run(_serve(page, open_browser=open_browser))
-    except KeyboardInterrupt:
-        sys.stderr.write("\n")
+    with contextlib.suppress(KeyboardInterrupt):  # which is how it is meant to end
+        run_until_signal(_serve(page, open_browser=open_browser))
     return 0
 
 
@@ -38,9 +38,10 @@ async def _serve(page: str, *, open_browser: bool) -> None:
     if configured is not None:
         _show(configured.ui_url + page, open_browser=open_browser)
         return
-    async with local_server(state_directory(os.environ), say=lambda text: print(text, file=sys.stderr)) as server:  # noqa: T201
+    say = stderr_console().say
+    async with local_server(state_directory(os.environ), say=say) as server:
         _show(server.ui_url + page, open_browser=open_browser)
-        sys.stderr.write("The local Prefect server stays up until Ctrl-C.\n")
+        say("The local Prefect server stays up until Ctrl-C.")
         await anyio.sleep_forever()
 
 

@@ -10,6 +10,7 @@ from graftline.git.hub import Hub, open_hub
 from graftline.git.repository import open_repository
 from graftline.git.taking import take_branch
 from graftline.records import task_records
+from graftline.text import plain_text
 
 
 def diff(run: str | None = None, task: str | None = None, /, *, repository: Path = Path()) -> int:
@@ -25,7 +26,11 @@ def diff(run: str | None = None, task: str | None = None, /, *, repository: Path
         The git repository the run is of.
     """
     records = open_records(run, repository)
-    sys.stdout.buffer.write(asyncio.run(_diff(records, task)))
+    shown = asyncio.run(_diff(records, task))
+    if sys.stdout.isatty():  # what an agent wrote must not steer the terminal; a file or `git apply` gets every byte
+        sys.stdout.write(plain_text(shown.decode("utf-8", "replace")))
+    else:
+        sys.stdout.buffer.write(shown)
     return 0
 
 

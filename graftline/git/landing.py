@@ -11,10 +11,10 @@ from typing import Literal
 import anyio.to_thread
 
 from graftline.errors import GitFailedError, RepositoryError
+from graftline.file_lock import exclusive_lock
 from graftline.git.checkouts import Checkout, checked_out, find_checkouts, hindrance
 from graftline.git.command import git
 from graftline.git.hub import Hub
-from graftline.git.locking import exclusive_lock
 from graftline.git.repository import Repository, Target, branch_tip
 
 # Which commit we left on which result branch; beside, not among, the refs of the runs.
@@ -104,7 +104,7 @@ class _Landing:
         if tip is not None and self._contains(tip, self.commit):
             return self._landed(f"{self.target.branch} contains {self.commit[:12]} already")
         if mode == "branch":
-            return self._leave("it was asked for")
+            return self._leave(f"{self.target.branch} was not to be moved")
         if tip is None:
             return self._leave(f"branch {self.target.branch} is gone")
         return self._advance(tip)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graftline.errors import GitFailedError
+from graftline.git.folders import is_real_folder
 from graftline.git.hub import Hub
 from graftline.git.staging import Staged
 
@@ -63,7 +64,7 @@ def _is_covered(path: str, entries: tuple[str, ...]) -> bool:
 
 def read_head(git_dir: Path) -> str | None:
     """The commit a repository's HEAD is at, read from its files without running git; None when that cannot be said."""
-    if not _is_folder(git_dir):
+    if not is_real_folder(git_dir):
         return None
     text = _read(git_dir / "HEAD")
     if not text.startswith("ref: "):
@@ -80,13 +81,6 @@ def read_head(git_dir: Path) -> str | None:
 
 def _object_id(text: str) -> str | None:
     return text.strip() if OBJECT_ID.fullmatch(text.strip()) else None
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return stat.S_ISDIR(path.lstat().st_mode)
-    except OSError:
-        return False
 
 
 def _read(path: Path) -> str:

@@ -6,7 +6,6 @@ the worktree. Whatever an agent plants there (hooks, configuration, filters, a s
 
 import os
 import shutil
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import anyio.to_thread
 
 from graftline.git.command import git_async
+from graftline.git.folders import is_real_folder, make_accessible
 from graftline.git.hub import Hub
 from graftline.git.includes import copy_included_files
 from graftline.git.own_commits import find_own_commits
@@ -66,8 +66,7 @@ async def cut_worktree(
         await _clone(hub, path)
         await anyio.to_thread.run_sync(_furnish, hub, path, commit, branch, target)
         await hub.run(["read-tree", "-m", "-u", commit], work_tree=path, index=worktree.index)
-        # With its time, by which git knows what it has to look into.
-        shutil.copy2(worktree.index, path / ".git" / "index")
+        shutil.copy2(worktree.index, path / ".git" / "index")  # git needs its time stamp too
         copied = await anyio.to_thread.run_sync(copy_included_files, repository, include_file, path)
     except BaseException:
         with anyio.CancelScope(shield=True):
@@ -84,19 +83,20 @@ async def collect_work(hub: Hub, worktree: Worktree, *, message: str, trailers: 
 
     Can be called again: it starts from the index the worktree was cut with. The commit is in the hub but on no ref yet.
     """
-    if not _is_folder(worktree.path):
+    if not is_real_folder(worktree.path):
         note = f"the worktree {worktree.path.name} is gone: there is nothing to commit"
         return Work(None, await hub.tree_of(worktree.base), (), (), 0, (note,))
     staged = await stage_work(hub, worktree.path, index=worktree.index, exclude=worktree.exclude)
     paths = await hub.changed_paths(worktree.base, staged.tree)
     if not paths:
         return Work(None, staged.tree, (), staged.left_out, 0, staged.notes)
+    leading_out = await anyio.to_thread.run_sync(_links_leading_out, worktree.path, paths)
     own = await find_own_commits(hub, worktree.path / ".git", worktree.base, staged)
     if own.tree == staged.tree:
         commit = own.head
     else:
         commit = await hub.commit_tree(staged.tree, [own.head], message, trailers)
-    return Work(commit, staged.tree, paths, staged.left_out, own.count, (*staged.notes, *own.notes))
+    return Work(commit, staged.tree, paths, staged.left_out, own.count, (*staged.notes, *leading_out, *own.notes))
 
 
 async def remove_worktree(worktree: Worktree) -> None:
@@ -160,23 +160,24 @@ def _escaped(path: str) -> str:
     return "".join(f"\\{character}" if character in "\\*?[ " else character for character in path)
 
 
-def _is_folder(path: Path) -> bool:
-    try:
-        return stat.S_ISDIR(path.lstat().st_mode)
-    except OSError:
-        return False
+def _links_leading_out(root: Path, paths: tuple[str, ...]) -> tuple[str, ...]:
+    """A note for each changed symlink that leads out of the worktree; it is kept as the link it is."""
+    notes = []
+    for path in paths:
+        if (root / path).is_symlink():
+            leads_to = os.path.normpath(root / Path(path).parent / (root / path).readlink())
+            if not Path(leads_to).is_relative_to(root):
+                notes.append(f"{path} is a symlink out of the repository, to {(root / path).readlink()}")
+    return tuple(notes)
 
 
 def _remove(worktree: Worktree) -> None:
     path = worktree.path
-    if _is_folder(path):
+    if is_real_folder(path):
         try:
             shutil.rmtree(path)
         except OSError:
-            for folder, names, _ in os.walk(path):
-                for place in (Path(folder), *(Path(folder, name) for name in names)):
-                    if not place.is_symlink():
-                        place.chmod(0o700)
+            make_accessible(path)
             shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

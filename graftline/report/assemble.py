@@ -192,8 +192,7 @@ def task_state(
         return (TaskState.CANCELLED, "stopped before it finished") if is_over else (TaskState.RUNNING, "")
     reason = str(end.data.get("reason", ""))
     if end.event is EventKind.TASK_FAILED:
-        interrupted = bool(records) and records[-1].state is AttemptState.INTERRUPTED
-        return (TaskState.CANCELLED if interrupted else TaskState.FAILED), reason
+        return TaskState.FAILED, reason
     if end.event is EventKind.TASK_SKIPPED:
         return (TaskState.NOT_RUN if reason.startswith(NOT_STARTED) else TaskState.SKIPPED), reason
     done = next((record for record in reversed(records) if record.is_done), None)

@@ -27,9 +27,11 @@ def write_report(report: Report, path: Path) -> None:
 
 
 def check_report_path(path: Path) -> None:
-    """Refuse a report file of unknown form: for before the run, so that nothing is spent on a report that cannot be."""
+    """Refuse a report file that cannot be: for before the run, so that nothing is spent on it."""
     if path.suffix not in {".json", ".md"}:
         raise UserError(f"--report {path}: the name must end in .json or .md")
+    if not path.parent.is_dir():
+        raise UserError(f"--report {path}: there is no folder {path.parent}")
 
 
 def read_report(run: RunFolder) -> Report | None:

@@ -14,13 +14,12 @@ from graftline.report.wording import (
     heal_line,
     money,
     next_command,
-    plain_line,
-    plain_text,
     result_place,
     short_commit,
     tests_line,
     total_cost,
 )
+from graftline.text import plain_line, plain_text
 
 MAXIMUM_BYTES = 200_000
 LINE_CHARACTERS = 300
@@ -41,18 +40,18 @@ def to_markdown(report: Report) -> str:
     return "".join(parts)
 
 
-def escape(text: str, *, limit: int = LINE_CHARACTERS) -> str:
+def escape(text: str, limit: int = LINE_CHARACTERS) -> str:
     r"""Foreign text as one line that Markdown shows as it is, in a table cell too.
 
     An underscore inside a word stays bare: it means nothing there, and names of tests are full of them.
     """
-    line = re.sub(r"[\\`*\[\]<>|~#!&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\\g<0>", plain_line(text, limit=limit))
+    line = re.sub(r"[\\`*\[\]<>|~#!&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\\g<0>", plain_line(text, limit))
     return re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", line)
 
 
 def code_span(text: str) -> str:
     """Foreign text as code within a line; not for table cells, where a bar would end the cell."""
-    line = plain_line(text, limit=LINE_CHARACTERS)
+    line = plain_line(text, LINE_CHARACTERS)
     fence = "`" * (_longest_run_of_backticks(line) + 1)
     padding = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{fence}{padding}{line}{padding}{fence}" if line else ""
@@ -60,7 +59,7 @@ def code_span(text: str) -> str:
 
 def code_block(text: str) -> str:
     """Foreign text of several lines, fenced so that nothing in it ends the fence."""
-    body = plain_text(text, limit=MESSAGE_CHARACTERS).strip("\n")
+    body = plain_text(text, MESSAGE_CHARACTERS).strip("\n")
     fence = "`" * max(3, _longest_run_of_backticks(body) + 1)
     return f"{fence}text\n{body}\n{fence}\n"
 
@@ -72,7 +71,7 @@ def _longest_run_of_backticks(text: str) -> int:
 def _parts(report: Report) -> Iterator[str]:
     """The report in pieces that are never cut."""
     yield f"# {escape(report.run)}: {report.state}\n\n"
-    yield f"{escape(report.reason, limit=1000)}\n\n"
+    yield f"{escape(report.reason, 1000)}\n\n"
     yield f"- Result: {escape(result_place(report))}\n"
     yield f"- Base: {code_span(short_commit(report.base_commit))}\n"
     yield f"- Tests: {escape(tests_line(report.tests))}\n"
@@ -85,12 +84,12 @@ def _parts(report: Report) -> Iterator[str]:
     yield from _items("Conflicts", [_conflict(conflict) for conflict in report.conflicts])
     if report.tests and report.tests.failures:
         yield from _failures(report.tests)
-    yield from _items("Healing", [escape(heal_line(heal), limit=1000) for heal in report.heals])
+    yield from _items("Healing", [escape(heal_line(heal), 1000) for heal in report.heals])
     yield from _items(
         "Kept work",
         [f"{escape(kept.task)}: {code_span(kept.ref)} at {short_commit(kept.commit)}" for kept in report.salvage],
     )
-    yield from _items("Notes", [escape(note, limit=1000) for note in report.notes])
+    yield from _items("Notes", [escape(note, 1000) for note in report.notes])
     yield from _attempts(report)
 
 

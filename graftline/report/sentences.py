@@ -1,11 +1,13 @@
 """Journal entries as sentences: the plain progress lines, `graftline status` and the logs in the Prefect UI."""
 
+import logging
 from collections.abc import Callable
 
 from pydantic import JsonValue
 
 from graftline.journal import Entry, EventKind
-from graftline.report.wording import plain_line
+from graftline.report.wording import duration, money
+from graftline.text import plain_line
 
 LINE_CHARACTERS = 1000
 
@@ -14,21 +16,30 @@ Data = dict[str, JsonValue]
 
 def describe(entry: Entry) -> str:
     """One line that says what happened, safe to print: what agents wrote cannot move the cursor or start a new line."""
-    sentence = plain_line(_SENTENCES[entry.event](entry.data), limit=LINE_CHARACTERS)
+    sentence = plain_line(_SENTENCES[entry.event](entry.data), LINE_CHARACTERS)
     if entry.task is None:
         return sentence
     attempt = f" (attempt {entry.attempt})" if entry.attempt and entry.attempt > 1 else ""
     return f"{entry.task}{attempt}: {sentence}"
 
 
+def log_entry(entry: Entry) -> None:
+    """Log an entry; Prefect keeps the logs of these loggers with the run, where the UI shows them."""
+    level = _LEVELS.get(entry.event, logging.INFO)
+    logging.getLogger(__name__).log(level, "%s", describe(entry))
+
+
+_LEVELS = {EventKind.AGENT_PROGRESS: logging.DEBUG, EventKind.WARNING: logging.WARNING}
+
+
 def _cost(data: Data) -> str:
     cost = data.get("cost_usd")
-    return f"${cost:.4f}" if isinstance(cost, float | int) else "cost unknown"
+    return money(cost) if isinstance(cost, float | int) else "cost unknown"
 
 
 def _seconds(data: Data) -> str:
     seconds = data.get("seconds")
-    return f"{seconds:.1f} s" if isinstance(seconds, float | int) else ""
+    return duration(seconds) if isinstance(seconds, float | int) else ""
 
 
 def _names(value: JsonValue) -> str:
@@ -82,7 +93,7 @@ _SENTENCES: dict[EventKind, Callable[[Data], str]] = {
     ),
     EventKind.HEAL_DROPPED: lambda data: f"round {data['round']} made more tests fail, and is dropped",
     EventKind.LANDED: lambda data: str(data["text"]),
-    EventKind.LEFT_ON_BRANCH: lambda data: f"{data['text']} Take it with: {data['command']}",
+    EventKind.LEFT_ON_BRANCH: lambda data: f"{data['text']}; take it with: {data['command']}",
     EventKind.SALVAGED: lambda data: f"unfinished work kept on {data['ref']}",
     EventKind.WARNING: lambda data: f"warning: {data['text']}",
     EventKind.RUN_ENDED: lambda data: f"run ended: {data['reason']}",

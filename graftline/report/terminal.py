@@ -13,12 +13,12 @@ from graftline.report.wording import (
     duration,
     heal_line,
     next_command,
-    plain_line,
     result_place,
     short_commit,
     tests_line,
     total_cost,
 )
+from graftline.text import plain_line
 
 LINE_CHARACTERS = 200
 SHOWN_FAILURES = 10
@@ -66,13 +66,13 @@ def _tasks(report: Report) -> Table:
         table.add_column(title, overflow="fold", justify="right" if title in {"Attempts", "Cost", "Time"} else "left")
     for task in report.tasks:
         table.add_row(
-            Text(plain_line(task.id, limit=64)),
+            Text(plain_line(task.id, 64)),
             Text(task.state, style=_TASK_STYLES[task.state]),
             str(len(task.attempts)),
             attempts_cost(task.attempts),
             attempts_duration(task.attempts),
             Text(short_commit(task.commit)),
-            Text(plain_line(task.reason or task.title, limit=LINE_CHARACTERS)),
+            Text(plain_line(task.reason or task.title, LINE_CHARACTERS)),
         )
     return table
 
@@ -91,5 +91,5 @@ def _headline(state: RunState) -> str:
 
 
 def _print_line(console: Console, title: str, text: str, style: str = "") -> None:
-    line = Text.assemble((f"{title}: ", style), plain_line(text, limit=LINE_CHARACTERS * 2))
+    line = Text.assemble((f"{title}: ", style), plain_line(text, LINE_CHARACTERS * 2))
     console.print(line, soft_wrap=True)  # a command that is wrapped cannot be copied

@@ -1,38 +1,10 @@
 """The words both forms of the report for people use: costs, times, where the result is and what to do next."""
 
 import math
-import re
 import shlex
-import unicodedata
 from collections.abc import Sequence
 
 from graftline.report.model import AttemptReport, HealReport, Report, RunState, TaskState, TestReport
-
-_ESCAPE_SEQUENCE = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours and cursor movement
-    r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # titles, links and other strings
-    r"|\x1b[ -/]*[0-~]?"
-    r"|\x9b[0-?]*[ -/]*[@-~]"
-)
-# Marks that reorder text on screen: with them a file name can read as another.
-_REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
-
-def plain_text(text: str, *, limit: int) -> str:
-    """Foreign text without control characters and cut to `limit` characters; line ends stay."""
-    text = _ESCAPE_SEQUENCE.sub("", text[: 4 * limit]).replace("\r\n", "\n").expandtabs(4)
-    kept = "".join(
-        character
-        for character in text
-        if character == "\n"
-        or (unicodedata.category(character) not in {"Cc", "Cs", "Zl", "Zp"} and character not in _REORDERING)
-    )
-    return kept if len(kept) <= limit else kept[: limit - 1] + "…"
-
-
-def plain_line(text: str, *, limit: int) -> str:
-    """Foreign text as one line."""
-    return plain_text(" ".join(text[: 4 * limit].split()), limit=limit).replace("\n", " ").strip()
 
 
 def short_commit(commit: str | None) -> str:

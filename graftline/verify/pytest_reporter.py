@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 REPORT_VARIABLE = "GRAFTLINE_TASK_TEST_REPORT"
 WORKTREE_VARIABLE = "GRAFTLINE_TASK_TEST_WORKTREE"
 ONLY_VARIABLE = "GRAFTLINE_TASK_TEST_ONLY"
-OWN_VARIABLES = (REPORT_VARIABLE, WORKTREE_VARIABLE, ONLY_VARIABLE, "PYTEST_ADDOPTS")
+OPTIONS_VARIABLE = "PYTEST_ADDOPTS"
 
 ID_CHARACTERS = 2_000
 TEXT_CHARACTERS = 64_000
@@ -149,11 +149,6 @@ class _Reporter:
         for start in range(0, len(nodeids), IDS_PER_LINE):
             self.write("collected", nodeids=[short_id(nodeid) for nodeid in nodeids[start : start + IDS_PER_LINE]])
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: object) -> None:
-        """Tell an xdist worker what this process took out of the environment."""
-        node.workerinput["graftline"] = [self.path, self.worktree, self.only]  # type: ignore[attr-defined]  # xdist's
-
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Keep the tests that were asked for; by plugin, since no spelling of an id is safe on a command line."""
@@ -174,12 +169,25 @@ class _Reporter:
 class _WorkerReporter(_Reporter):
     """In an xdist worker: the controller reports the tests, only the worker knows what was imported."""
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         self.write("foreign", imports=foreign_imports(self.worktree))
 
 
 class _SessionReporter(_Reporter):
-    """In the process that runs, or distributes, the tests."""
+    """In the process that runs the tests, or has the workers of xdist run them."""
+
+    options = ""
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_setupnodes(self) -> None:
+        """Give the workers, which inherit this environment, the options that load this plugin; no test runs here."""
+        os.environ[OPTIONS_VARIABLE] = self.options
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: object) -> None:
+        """Tell a worker of xdist what this process took out of the environment."""
+        node.workerinput["graftline"] = [self.path, self.worktree, self.only]  # type: ignore[attr-defined]  # xdist's
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._write_ids([item.nodeid for item in session.items])
@@ -188,17 +196,9 @@ class _SessionReporter(_Reporter):
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
         self._write_ids(ids)
 
-    @pytest.hookimpl(hookwrapper=True)
-    def pytest_make_collect_report(
-        self, collector: pytest.Collector
-    ) -> Generator[None, Result[pytest.CollectReport], None]:
+    def pytest_collectstart(self, collector: pytest.Collector) -> None:
         if isinstance(collector, pytest.File):
             self.write("collecting", nodeid=short_id(collector.nodeid))
-        result = yield
-        report = result.get_result()
-        call = getattr(report, "call", None)
-        if report.failed and call is not None and call.excinfo is not None:
-            vars(report)[FRAMES] = frames_of(call.excinfo.value)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -219,7 +219,7 @@ class _SessionReporter(_Reporter):
     def pytest_internalerror(self, excrepr: object) -> None:
         self.write("internal-error", longrepr=clean(str(excrepr)))
 
-    @pytest.hookimpl(trylast=True)
+    @pytest.hookimpl(tryfirst=True)  # some projects end the process in theirs
     def pytest_sessionfinish(self) -> None:
         self.write("foreign", imports=foreign_imports(self.worktree))
         self.write("finish")
@@ -253,21 +253,33 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, Re
         vars(report)[FRAMES] = frames_of(call.excinfo.value)
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report() -> Generator[None, Result[pytest.CollectReport], None]:
+    """The same for what cannot be collected."""
+    result = yield
+    report = result.get_result()
+    call = getattr(report, "call", None)
+    if report.failed and call is not None and call.excinfo is not None:
+        vars(report)[FRAMES] = frames_of(call.excinfo.value)
+
+
 def start_reporter() -> _SessionReporter | None:
     """The reporter this process was asked for, if it was and its file can be written.
 
     The variables leave the environment with that: a pytest that a test starts must not see them.
     """
-    path, worktree, only, _ = [os.environ.pop(name, None) for name in OWN_VARIABLES]
-    if not path or not worktree:
+    path = os.environ.pop(REPORT_VARIABLE, "")
+    worktree = os.environ.pop(WORKTREE_VARIABLE, "")
+    only = os.environ.pop(ONLY_VARIABLE, "")
+    options = os.environ.pop(OPTIONS_VARIABLE, "")
+    if not path:
         return None
     try:
-        wanted = None
-        if only:
-            wanted = json.loads(Path(only).read_text(encoding="utf-8"))
+        wanted = json.loads(Path(only).read_text(encoding="utf-8")) if only else None
         reporter = _SessionReporter(path, worktree, wanted)
     except OSError:
         return None
+    reporter.options = options
     reporter.write("start", python=sys.version.split()[0], pytest=pytest.__version__)
     return reporter
 
@@ -280,7 +292,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         early_config.pluginmanager.register(reporter, "graftline-reporter")
     result = yield
     error = result.excinfo[1] if result.excinfo else None
-    if reporter is not None and type(error).__name__ == "ConftestImportFailure":
+    if reporter is not None and error is not None and type(error).__name__ == "ConftestImportFailure":
         cause = error.__cause__ or error
         reporter.write(
             "collector",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from graftline.text import excerpt, plain_text
 from graftline.verify.events import (
     Collected,
     CollectorStage,
@@ -20,8 +21,7 @@ from graftline.verify.events import (
     TestStage,
     parse_event,
 )
-from graftline.verify.excerpt import MESSAGE_BYTES, TRACE_BYTES, excerpt, plain_text
-from graftline.verify.result import KEPT_FAILURES, SESSION, TestFailure
+from graftline.verify.result import KEPT_FAILURES, MESSAGE_BYTES, SESSION, TRACE_BYTES, TestFailure
 
 LINE_BYTES = 2_000_000
 REPORT_BYTES = 256_000_000
@@ -33,7 +33,7 @@ FailureKind = Literal["failed", "error", "collection", "crash"]
 class Report:
     """What the reporter said of one run; all empty when it was not heard.
 
-    `running` names what was being run, or collected, when the report broke off: what a dead process died in. Counts
+    `running` names what was being run, or collected, when the session stopped: what a dead process died in. Counts
     and `failed_tests` are complete; `failures` holds the details of the first ones. `unfinished` counts the
     collected tests that did not come to an end with an outcome.
     """
@@ -58,7 +58,7 @@ def open_report(path: Path) -> Iterator[BinaryIO]:
     report that a test deletes is still read.
     """
     path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "rb") as stream:
         yield stream
 
@@ -69,7 +69,7 @@ def read_report(stream: BinaryIO, *, worktree: Path) -> Report:
     size = 0
     while size < REPORT_BYTES and (line := stream.readline(LINE_BYTES)):
         size += len(line)
-        event = parse_event(line) if line.endswith(b"\n") else None
+        event = parse_event(line)
         if event is not None:
             reading.take(event)
     return reading.report()
@@ -130,7 +130,10 @@ class _Reading:
 
     def report(self) -> Report:
         done = self._outcomes.keys() & self._ended
-        running = [*self._running, *([self._collecting] if self._collecting is not None else [])]
+        # A worker of xdist that died leaves a failed test which never ended, in a session that goes on.
+        running = [test for test in self._running if not (self._finished and test in self._failed)]
+        if self._collecting is not None and not self._finished:
+            running.append(self._collecting)
         return Report(
             started=self._started,
             finished=self._finished,
@@ -140,8 +143,7 @@ class _Reading:
             failed_tests=tuple(self._failed),
             failures=tuple(self._failures.values()),
             foreign_imports=tuple(self._foreign),
-            running=() if self._finished else tuple(running),
-            # A worker of xdist that died leaves a failed test which never ended.
+            running=tuple(running),
             unfinished=len(self._collected.keys() - done - self._failed.keys()),
         )
 

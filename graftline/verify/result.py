@@ -12,6 +12,12 @@ KEPT_FAILURES = 200
 _NAMED = 5
 
 
+# What a result keeps of text that tests have written.
+MESSAGE_BYTES = 4_000
+TRACE_BYTES = 16_000
+DETAIL_BYTES = 16_000
+
+
 @dataclass(frozen=True)
 class TestFailure:
     """One test that did not pass.

@@ -13,11 +13,19 @@ import anyio
 
 from graftline.errors import CannotRunError
 from graftline.process import Command, Ending, Limits, ProcessResult, run_process
+from graftline.text import excerpt
 from graftline.verify.detect import TestCommand
 from graftline.verify.environment import build_environment, pytest_options, source_path
-from graftline.verify.excerpt import DETAIL_BYTES, TRACE_BYTES, excerpt
 from graftline.verify.report import Report, open_report, read_report, relative_files
-from graftline.verify.result import KEPT_FAILURES, RUNNER_MISSING_STATUS, SESSION, TestFailure, TestResult
+from graftline.verify.result import (
+    DETAIL_BYTES,
+    KEPT_FAILURES,
+    RUNNER_MISSING_STATUS,
+    SESSION,
+    TRACE_BYTES,
+    TestFailure,
+    TestResult,
+)
 
 # Copied, under a name of its own, into a folder of its own: this package's folder on PYTHONPATH would hide modules.
 _REPORTER = Path(__file__).with_name("pytest_reporter.py")
@@ -49,7 +57,9 @@ async def run_tests(
     # Not in `folder`, whose path may leave too little of the 108 bytes that the path of a socket can have.
     temporary = Path(tempfile.mkdtemp(prefix="graftline-"))
     try:
-        env = build_environment(environ, python=command.python, home=home, temporary=temporary)
+        env = build_environment(
+            environ, python=command.python, pass_env=command.pass_env, home=home, temporary=temporary
+        )
         python_path = source_path(worktree)
         with open_report(folder / "report.jsonl") as stream:
             if command.is_pytest:
@@ -123,12 +133,13 @@ def _process_failures(
     mentioned = _mentioned_files(detail, worktree)
     trace = excerpt(detail, TRACE_BYTES)
     # A conftest that cannot be imported is reported, and ends pytest before there is a session to finish.
-    told = report.finished or bool(report.failed_tests and not report.collected and not report.running)
+    no_session = bool(report.failed_tests) and not report.collected
+    told = not report.running and (report.finished or no_session)
     if ended.ending is not Ending.EXITED:
         message = f"it still ran when the time was up, after {ended.seconds:.0f} s"
     elif report.started and not told:
         ending = f"signal {-ended.status}" if ended.status < 0 else f"exit status {ended.status}"
-        message = f"the test process ended with {ending} while it ran"
+        message = f"the tests ended with {ending} while it ran"
     elif not report.started and ended.status != 0:
         return [TestFailure(name, f"it ended with {ended.status}", trace, mentioned, "failed")]
     else:

@@ -10,7 +10,7 @@ from markdown_it.token import Token
 
 from graftline.report.markdown import MAXIMUM_BYTES, code_span, escape, to_markdown
 from graftline.report.model import Report, RunState, TestFailure
-from graftline.report.wording import plain_line
+from graftline.text import plain_line
 
 MakeReport = Callable[[str], Report]
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -40,14 +40,14 @@ def shown(markdown: str) -> list[str]:
 @example(foreign="- - -")
 @example(foreign="[a]: b")
 def test_nothing_foreign_becomes_markdown(make_report: MakeReport, foreign: str) -> None:
-    assume(plain_line(foreign, limit=50))
+    assume(plain_line(foreign, 50))
     assert shape(PARSER.parse(to_markdown(make_report(foreign)))) == shape(PARSER.parse(to_markdown(make_report("x"))))
 
 
 @given(foreign=NASTY)
 @example(foreign="&lt; | <b>x</b> | <a@b.c> \\| `|`")
 def test_escaped_text_is_seen_as_it_is(foreign: str) -> None:
-    line = plain_line(foreign, limit=300)
+    line = plain_line(foreign, 300)
     assume(line)
     assert shown(escape(foreign)) == [line]
     assert [text.strip() for text in shown(code_span(foreign))] == [line]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from graftline.report.wording import duration, money, plain_line, plain_text
+from graftline.report.wording import duration, money
 
 
 @pytest.mark.parametrize(
@@ -19,12 +19,3 @@ def test_money_is_to_the_cent_and_unknown_is_not_zero(amount_usd: float | None, 
 )
 def test_duration_is_in_the_units_that_matter(seconds: float, expected: str) -> None:
     assert duration(seconds) == expected
-
-
-def test_long_text_is_cut_with_a_mark() -> None:
-    assert plain_line("word " * 100, limit=12) == "word word w…"
-    assert plain_text("a\nb\tc" + "x" * 10_000_000, limit=8) == "a\nb   c…"
-
-
-def test_unfinished_control_string_hides_nothing_after_it() -> None:
-    assert plain_text("before \x1b]0;after\nmore", limit=100) == "before 0;after\nmore"

@@ -5,8 +5,8 @@ from bisect import bisect_right
 from json import JSONDecodeError, JSONDecoder
 from typing import Never
 
-from graftline.document import DEEPEST_NESTING, Document, Location, refuse
 from graftline.errors import Problem
+from graftline.spellings.document import DEEPEST_NESTING, Document, Location, refuse
 
 _SPACE = " \t\n\r"
 

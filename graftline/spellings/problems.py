@@ -6,9 +6,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from graftline.dependencies import Outline, find_faults, nearest
-from graftline.document import Document, Location
 from graftline.errors import Problem
-from graftline.plan import GRAPH_RULE
+from graftline.plan import GRAPH_RULE, SURROGATE
+from graftline.spellings.document import Document, Location, printable
 
 # Keys known at a place: ("tasks",) for those of a task, () for those of the file.
 KnownKeys = Mapping[Location, Iterable[str]]
@@ -107,6 +107,8 @@ def _message(details: ErrorDetails, location: Location, known_keys: KnownKeys) -
             message = f"{key} is an empty list; a plan has at least one task"
         case "string_too_short":
             message = f"{key} is empty"
+        case "string_unicode":
+            message = f"{key}: {SURROGATE}"
         case "string_pattern_mismatch":
             message = f"{key} is {_shortened(value)}; an id is {_ID_RULE}"
         case "literal_error":
@@ -132,7 +134,7 @@ def _key(location: Location) -> str:
         if part == "[key]":
             continue
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text or "the plan"
+    return printable(text) or "the plan"
 
 
 def _kind_of(value: object) -> str:

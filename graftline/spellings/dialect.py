@@ -6,8 +6,8 @@ Its manifests are accepted as they are. What has no counterpart here is left out
 from collections.abc import Collection, Iterator, Mapping
 
 from graftline.dependencies import nearest
-from graftline.document import Document, Location
 from graftline.errors import Problem
+from graftline.spellings.document import Document, Location, printable
 
 VERSION_KEY = "po_plan_version"
 SUPPORTED_VERSION = "0.1"
@@ -105,7 +105,7 @@ class _Translator:
     def _defaults(self, data: Mapping[str, object]) -> dict[str, object]:
         for key in data:
             if key not in _DEFAULTS_KEYS:  # a warning there, not an error
-                self._note(f"`{key}` of `defaults` is left out, as parallel-orchestra does", "")
+                self._note(f"`{printable(key)}` of `defaults` is left out, as parallel-orchestra does", "")
         known = {key: value for key, value in data.items() if key in _DEFAULTS_KEYS}
         defaults = self._renamed(known, _DEFAULTS_KEYS, ("defaults",), "")
         self._replace_agent(defaults, "defaults")
@@ -131,7 +131,7 @@ class _Translator:
         renamed: dict[str, object] = {}
         for key, value in data.items():
             if key not in keys:
-                self._report(f"unknown key `{key}`{nearest(key, keys)}", (*location, key), task_id)
+                self._report(f"unknown key `{printable(key)}`{nearest(key, keys)}", (*location, key), task_id)
             elif key in _WHY_IGNORED:
                 self._note(f"`{key}` is left out: {_WHY_IGNORED[key]}", task_id)
             elif (ours := keys[key]) and value is not None:  # an empty key is an absent one there

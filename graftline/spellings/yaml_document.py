@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import yaml
 
-from graftline.document import DEEPEST_NESTING, Document, Location, refuse
 from graftline.errors import Problem
+from graftline.spellings.document import DEEPEST_NESTING, Document, Location, refuse
 
 _MOST_VALUES = 200_000  # aliases multiply: a few lines can unfold to billions
 
@@ -157,16 +157,10 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    lines = text.split("\n")
-    # PyYAML spells a block wrongly when it begins with a space or an empty line, or has spaces at the end of a line.
-    is_block = (
-        len(lines) > 1
-        and lines[0][:1] not in {"", " "}
-        and all(line.isprintable() and not line.endswith(" ") for line in lines)
-    )
-    # Outside double quotes YAML reads some characters, such as U+0085, as line breaks.
-    style = "|" if is_block else None if text.isprintable() else '"'
-    return dumper.represent_scalar(_STRING, text, style=style)
+    # Outside double quotes YAML takes some characters, such as U+0085, for line breaks.
+    if not all(line.isprintable() for line in text.split("\n")):
+        return dumper.represent_scalar(_STRING, text, style='"')
+    return dumper.represent_scalar(_STRING, text, style="|" if "\n" in text else None)
 
 
 _Dumper.add_representer(str, _represent_text)

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from graftline.document import Document
 from graftline.errors import ManifestError, Problem
-from graftline.yaml_document import read_yaml
+from graftline.spellings.document import Document
+from graftline.spellings.yaml_document import read_yaml
 
 _FENCE = re.compile(r"^ {0,3}(?P<marks>`{3,}(?=[^`]*$)|~{3,})(?P<info>.*)$")
 _HEADING = re.compile(r"^ {0,3}##(?:[ \t]+(?P<text>.*?))??(?:[ \t]+#+)?[ \t]*$")

@@ -5,7 +5,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graftline.agents.quoting import fenced, plain_end, plain_line, plain_text
+from graftline.text import excerpt, fenced, plain_end, plain_line, plain_text
 
 NASTY = st.text(st.sampled_from("ab \n\t\r\x1b[]()0;31mKH\x07\x9b`~_\\\u202e\u2066é"), max_size=120)
 
@@ -47,3 +47,31 @@ def test_long_text_keeps_both_ends() -> None:
     assert "start" in quoted
     assert quoted.endswith(" end\n```")
     assert "9910 characters left out" in quoted
+
+
+@given(st.text(st.characters()), st.integers(100, 500))
+def test_excerpt_is_bounded_and_holds_no_control_character(text: str, limit_bytes: int) -> None:
+    shown = excerpt(text, limit_bytes)
+    assert len(shown.encode()) <= limit_bytes
+    assert not [mark for mark in shown if unicodedata.category(mark) in ("Cc", "Cs") and mark not in "\t\n"]
+
+
+@given(st.text(st.characters(categories=["L", "N", "P", "Zs"]), max_size=25))
+def test_short_ordinary_text_stays_as_it_is(text: str) -> None:
+    assert excerpt(text, 100) == text
+
+
+def test_excerpt_keeps_beginning_and_end() -> None:
+    shown = excerpt("begin" + "é" * 1000 + "end", 200)
+    assert shown.startswith("begin")
+    assert shown.endswith("end")
+    assert "bytes left out" in shown
+
+
+def test_unfinished_control_string_hides_nothing_after_it() -> None:
+    assert plain_text("before \x1b]0;after\nmore") == "before 0;after\nmore"
+
+
+def test_long_text_is_cut_with_a_mark() -> None:
+    assert plain_line("word " * 100, 12) == "word word w…"
+    assert plain_text("a\nb\tc" + "x" * 10_000_000, 8) == "a\nb\tcxx…"

@@ -5,7 +5,7 @@ import json
 from pydantic import BaseModel, ConfigDict, Field
 
 from graftline.plan import Agent, ConcurrencyGroup, Environment, MaxRetries, Plan, Priority, TaskSpec, TimeoutSeconds
-from graftline.problems import KnownKeys
+from graftline.spellings.problems import KnownKeys
 
 
 class TaskDefaults(BaseModel):

@@ -32,6 +32,11 @@ class Document:
         return replace(self, data=data, problems=(*self.problems, *problems))
 
 
+def printable(text: str) -> str:
+    """The text with control characters escaped: it came from a stranger and is about to be shown on a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def refuse(message: str, file: str, line: int, cause: Exception | None = None) -> Never:
     """Raise ManifestError for a text that cannot be read any further."""
     raise ManifestError((Problem(message, file, line),)) from cause

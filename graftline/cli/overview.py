@@ -1,0 +1,51 @@
+"""What a run is about to do, said before anything is spent: plan, agents, tests, target, cap, and what to know."""
+
+from collections.abc import Iterator
+
+from graftline.manifest import Manifest
+from graftline.preflight import Checked
+from graftline.text import plain_line
+
+LABEL_CHARACTERS = 8
+TITLE_CHARACTERS = 80
+
+
+def describe_plan(manifest: Manifest) -> Iterator[str]:
+    """The title, a line per task in the order in which their work is put together, and the notes."""
+    plan = manifest.plan
+    count = "1 task" if len(plan.tasks) == 1 else f"{len(plan.tasks)} tasks"
+    yield _labelled("Plan", f"{plain_line(plan.title or 'untitled', TITLE_CHARACTERS)}: {count}")
+    after = {task: ", ".join(manifest.graph.waits_for(task)) for task in manifest.graph.order}
+    width, after_width = max(map(len, after)), max(map(len, after.values()))
+    for task, before in after.items():
+        spec = plan.task(task)
+        waits = f"after {before:{after_width}}" if before else " " * (after_width + len("after "))
+        title = plain_line(spec.title or spec.prompt, TITLE_CHARACTERS)
+        yield f"  {task:{width}}  {waits}  {title}".rstrip()
+    yield from (_labelled("Note", note) for note in manifest.notes)
+
+
+def describe_run(checked: Checked) -> Iterator[str]:
+    """All of it, a line each."""
+    settings = checked.settings
+    yield from describe_plan(checked.manifest)
+    for probe in checked.probes:
+        version = f" {probe.version}" if probe.version else ""
+        yield _labelled("Agent", f"{probe.backend}{version} ({probe.binary})")
+        yield from (_labelled("Note", note) for note in probe.notes)
+    yield _labelled("At once", f"{settings.agent.max_concurrent} agents at most")
+    yield _labelled("Tests", _tests_of(checked))
+    landing = "moves when the tests are green" if settings.git.land == "auto" else "stays; a branch gets the result"
+    yield _labelled("Target", f"{checked.target.branch} at {checked.target.commit[:12]}, which {landing}")
+    yield _labelled("Cap", f"${settings.cost.max_usd:.2f}")
+    yield from (_labelled("Note", note) for note in checked.notes if note not in checked.manifest.notes)
+
+
+def _tests_of(checked: Checked) -> str:
+    if checked.test_command is None:
+        return 'none: the result lands untested ([test] runner = "none")'
+    return " ".join(checked.test_command.argv)
+
+
+def _labelled(label: str, text: str) -> str:
+    return f"{label:{LABEL_CHARACTERS}}{plain_line(text, 1000)}"
