@@ -135,7 +135,10 @@ async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds
         def on_progress(text: str) -> None:
             run.journal.append(EventKind.AGENT_PROGRESS, task=place.task, attempt=place.number, text=text)
 
+        begun: list[ProcessIdentity] = []
+
         def on_start(agent: ProcessIdentity) -> None:
+            begun.append(agent)
             run.journal.append(
                 EventKind.AGENT_PROCESS, task=place.task, attempt=place.number, pid=agent.pid, started=agent.started
             )
@@ -146,6 +149,8 @@ async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds
                 backend, assignment, limits=limits, on_progress=on_progress, on_start=on_start
             )
         except (CannotRunError, UserError) as error:
+            if begun:
+                raise
             # Nothing was started: the profile, the task's environment or this machine is not as it has to be.
             call.outcome = not_called(backend, OutcomeKind.CONFIG, str(error))
         return call.outcome
