@@ -109,6 +109,8 @@ async def land(run: Run, verified: Verified) -> None:
             break
         again = await verify(run.id, moved.commit, f"moved-{number}")
         if not again.verdict.passed:
+            reason = f"{run.pinned.target} moved, and on it this run's work is red: {again.verdict.reason}"
+            run.journal.append(EventKind.WARNING, text=reason)
             break
         onto, verified = moved.onto, again
     await land_commit(run.id, verified.commit, onto, "branch")

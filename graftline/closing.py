@@ -51,7 +51,8 @@ def conclude(run: Run, history: History, ending: BaseException | None) -> tuple[
     if verification is not None and not verification.data["passed"]:
         return (
             RunState.TESTS_FAILED,
-            f"tests are red and were not healed: {verification.data['reason']}; nothing landed",
+            f"tests are red and were not healed: {verification.data['reason']}; nothing landed; look at the work with: "
+            f"graftline diff {run.pinned.name}",
         )
     if history.landing is None:
         if undone:

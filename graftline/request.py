@@ -14,7 +14,7 @@ from graftline.plan import Plan
 class RequestLimits(BaseModel):
     """Limits of one run; what is left out comes from graftline.toml and the environment."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     max_concurrent: int | None = Field(default=None, ge=1, le=256, description="Agents at a time")
     max_cost_usd: float | None = Field(default=None, ge=0, description="Cap of the run in US dollars")

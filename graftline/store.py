@@ -186,11 +186,16 @@ def repository_store(state_dir: Path, key: str) -> RepositoryStore:
 
     The folder is made and the key recorded in it, without a password that may stand in an address.
     """
-    digest = hashlib.sha256(os.fsencode(key)).hexdigest()[:16]
-    store = RepositoryStore(make_folder(state_dir / "repos" / digest))
+    store = repository_place(state_dir, key)
+    make_folder(store.folder)
     if not store.recorded_path.exists():
         write_file(store.recorded_path, os.fsencode(re.sub(r"(?<=://)[^/@]*@", "", key)) + b"\n")
     return store
+
+
+def repository_place(state_dir: Path, key: str) -> RepositoryStore:
+    """The same places, where they are or would be; nothing is made."""
+    return RepositoryStore(state_dir / "repos" / hashlib.sha256(os.fsencode(key)).hexdigest()[:16])
 
 
 def find_runs(store: RepositoryStore) -> list[RunFolder]:

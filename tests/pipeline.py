@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 Step = dict[str, object]
 Steps = Sequence[Step] | Mapping[int, Sequence[Step]]
 Script = Mapping[str, Steps]
-Table = Mapping[str, object]
+Tables = Mapping[str, Mapping[str, object]]
 
 runs_flows = [pytest.mark.prefect, pytest.mark.asyncio(loop_scope="session")]
 """The marks of a module whose tests run flows: Prefect keeps its connections open for as long as their event loop."""
@@ -49,14 +49,17 @@ FILES = {
     "notes.txt": "one\ntwo\nthree\nfour\nfive\n",
     ".gitignore": "__pycache__/\n",
 }
-SETTINGS: Mapping[str, Table] = {
+SETTINGS: Tables = {
     "agent": {"backend": "scripted"},
     "agents.scripted": {"type": "command", "cost_usd": 0.0},
     "test": {"command": ["sh", "-c", "! test -e broken.txt"]},
     "retries": {"max_per_task": 0},
     "timeouts": {"task_seconds": 60.0, "run_seconds": 120.0},
 }
-PYTEST: Mapping[str, Table] = {"test": {"command": [], "runner": "pytest", "python": sys.executable}}
+# Without the plugins of our own test session, which take longer to load than these tests to run.
+_PLUGINS = ("hypothesispytest", "asyncio", "pytest_cov", "anyio", "pytest_jsonreport", "timeout", "metadata")
+_WITHOUT = [option for plugin in _PLUGINS for option in ("-p", f"no:{plugin}")]
+PYTEST: Tables = {"test": {"command": [sys.executable, "-m", "pytest", *_WITHOUT]}}
 
 
 def task(task_id: str, *after: str, **fields: object) -> TaskSpec:
@@ -84,7 +87,7 @@ def fail() -> Step:
     return {"exit": 1}
 
 
-def hanging() -> Mapping[str, Table]:
+def hanging() -> Tables:
     """Settings with an agent `hanging`, which is at work at once, writes a file and never ends."""
     line = "echo begun; echo content > begun.txt; sleep 300 & wait"
     return {"agents.hanging": {"type": "command", "command": ["sh", "-c", line], "cost_usd": 0.0}}
@@ -167,7 +170,7 @@ class Project:
             if path.is_file() and ".git/objects" not in str(path)
         }
 
-    def configure(self, script: Script, heals: Script, settings: Mapping[str, Table]) -> None:
+    def configure(self, script: Script, heals: Script, settings: Tables) -> None:
         """Write graftline.toml and the agent's script; git ignores both, so the repository stays as it is."""
         file = self.signals / "script.yaml"
         file.write_text(yaml.safe_dump({"tasks": _plain(script), "heals": _plain(heals)}))
@@ -187,7 +190,7 @@ class Project:
         script: Script,
         *,
         heals: Script | None = None,
-        settings: Mapping[str, Table] | None = None,
+        settings: Tables | None = None,
         **request: object,
     ) -> Built:
         """Run a plan through the `build` flow.
@@ -273,6 +276,7 @@ def prefect_server() -> Iterator[None]:
 @pytest.fixture
 def project(prefect_server: None, make_repository: MakeRepository, tmp_path: Path) -> Project:
     """A repository with a small Python package and its tests, whose agent does what the test's script says."""
+    del prefect_server  # it only has to be there
     path = make_repository(FILES, name="project")
     (path / ".git" / "info" / "exclude").write_text("graftline.toml\n")
     signals = tmp_path / "signals"

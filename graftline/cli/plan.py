@@ -20,9 +20,10 @@ def plan(file: Path, /, *, emit: Path | None = None) -> int:
         Write a Python file that holds the plan as a Prefect flow: it runs alone, and `prefect deploy` accepts it.
     """
     manifest = load_manifest(file)
-    stdout_console().say("\n".join(describe_plan(manifest)))
     if emit is not None:
         write_flow(manifest.plan, source=file, path=emit)
+    stdout_console().say("\n".join(describe_plan(manifest)))
+    if emit is not None:
         named = shlex.quote(str(emit))
         stderr_console().say(
             f"wrote {emit}\n"

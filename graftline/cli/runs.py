@@ -10,7 +10,7 @@ from graftline.journal import Entry, EventKind, Journal
 from graftline.ledger import Account, Ledger
 from graftline.process import ProcessIdentity, is_alive
 from graftline.run import PinnedRun, read_pinned
-from graftline.store import RunFolder, find_run, repository_store, state_directory
+from graftline.store import RunFolder, find_run, repository_place, state_place
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ def open_records(run: str | None, repository: Path) -> Records:
     Raises:
         UnknownRunError: no run, or more than one, answers to it.
     """
-    state_dir = state_directory(os.environ)
+    state_dir = state_place(os.environ)
     try:
-        store = repository_store(state_dir, str(open_repository(repository).common_dir))
+        store = repository_place(state_dir, str(open_repository(repository).common_dir))
     except RepositoryError:
         if run is None:
             raise

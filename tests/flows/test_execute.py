@@ -1,4 +1,4 @@
-"""The plan as a Prefect flow: when tasks start, in which order, what a failure stops, and what nobody pays for twice."""
+"""The plan as a Prefect flow: when tasks start, in which order, what a failure stops, what nobody pays for twice."""
 
 import asyncio
 import re
@@ -12,7 +12,21 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName, Flo
 from graftline.journal import EventKind
 from graftline.report.model import RunState
 from graftline.tasks import attempt as attempt_tasks
-from tests.pipeline import Built, Project, fail, hanging, note, runs_flows, shell, task, touch, wait_for, write
+from tests.pipeline import (
+    Built,
+    Project,
+    Script,
+    Tables,
+    fail,
+    hanging,
+    note,
+    runs_flows,
+    shell,
+    task,
+    touch,
+    wait_for,
+    write,
+)
 
 pytestmark = runs_flows
 
@@ -55,7 +69,7 @@ async def test_each_task_starts_when_its_own_predecessors_have_finished(project:
     # `slow` ends only once `after` has run: by levels, or in a fixed order, this plan would never end.
     tasks = [task("slow"), task("fast"), task("after", "fast"), task("last", "slow", "after")]
     done = project.signals / "done"
-    script = {
+    script: Script = {
         "slow": [wait_for(done), write("slow.txt")],
         "fast": [write("fast.txt")],
         "after": [shell("test -e fast.txt && ! test -e slow.txt"), write("after.txt"), touch(done)],
@@ -73,7 +87,7 @@ async def test_each_task_starts_when_its_own_predecessors_have_finished(project:
 
 async def test_a_failed_task_skips_its_dependents_with_the_reason_and_nothing_else(project: Project) -> None:
     tasks = [task("bad"), task("child", "bad"), task("grandchild", "child"), task("other"), task("kin", "other")]
-    script = {
+    script: Script = {
         "bad": [write("half.txt"), {"say": "no idea how"}, fail()],
         "child": [note(project.signals / "called", "child")],
         "grandchild": [note(project.signals / "called", "grandchild")],
@@ -128,12 +142,12 @@ async def test_a_failed_task_skips_its_dependents_with_the_reason_and_nothing_el
 async def test_a_failed_attempt_is_followed_by_another_until_the_run_has_no_extra_ones_left(project: Project) -> None:
     # One after the other, so that it is known which tasks get the run's two extra attempts.
     tasks = [task("heals"), task("useless", "heals", max_retries=2), task("late", max_retries=0)]
-    script = {
+    script: Script = {
         "heals": {1: [write("first.txt"), fail()], 2: [shell("! test -e first.txt"), write("second.txt")]},
         "useless": [fail()],
         "late": [fail()],
     }
-    settings = {
+    settings: Tables = {
         "retries": {"max_per_task": 1, "max_per_run": 2},
         "agents.scripted": {"cost_usd": 0.25},
         "cost": {"max_usd": 10.0},
@@ -170,7 +184,7 @@ async def test_the_limits_of_a_run_and_of_a_group_hold(project: Project) -> None
         *(task(f"free{number}") for number in range(3)),
         *(task(f"grouped{number}", concurrency_group="database") for number in range(3)),
     ]
-    script = {
+    script: Script = {
         one.id: [
             *([note(grouped, "+")] if one.concurrency_group else []),
             *steps,
@@ -189,7 +203,7 @@ async def test_the_limits_of_a_run_and_of_a_group_hold(project: Project) -> None
 async def test_a_limit_across_runs_holds(project: Project) -> None:
     log = project.signals / "log"
     tasks = [task("a"), task("b")]
-    script = {name: [note(log, "+"), {"sleep": 0.1}, note(log, "-"), write(f"{name}.txt")] for name in "ab"}
+    script: Script = {name: [note(log, "+"), {"sleep": 0.1}, note(log, "-"), write(f"{name}.txt")] for name in "ab"}
     built = await project.build(tasks, script, settings={"limits": {"agents": 1}})
 
     assert built.report.state is RunState.LANDED
@@ -202,7 +216,7 @@ async def test_a_limit_across_runs_holds(project: Project) -> None:
 async def test_of_the_tasks_that_could_run_the_one_with_the_highest_priority_runs_first(project: Project) -> None:
     log = project.signals / "log"
     tasks = [task("low"), task("high", priority=5), task("first", priority=9), task("middle", "first", priority=3)]
-    script = {one.id: [note(log, one.id), write(f"{one.id}.txt")] for one in tasks}
+    script: Script = {one.id: [note(log, one.id), write(f"{one.id}.txt")] for one in tasks}
     built = await project.build(tasks, script, limits={"max_concurrent": 1})
 
     assert built.report.state is RunState.LANDED
@@ -242,7 +256,7 @@ async def test_a_run_that_takes_too_long_ends_its_agents_and_says_so(project: Pr
 
 async def test_an_agent_that_cannot_be_started_stops_the_run_and_costs_nothing(project: Project) -> None:
     tasks = [task("first", agent="missing"), task("second", "first"), task("third")]
-    settings = {
+    settings: Tables = {
         "agents.missing": {"type": "command", "command": ["./no-such-agent"], "cost_usd": 1.0},
         "retries": {"max_per_task": 1},
         "agent": {"max_concurrent": 1},
@@ -261,7 +275,7 @@ async def test_an_agent_that_cannot_be_started_stops_the_run_and_costs_nothing(p
 async def test_nothing_is_paid_twice_when_a_run_is_entered_again(project: Project) -> None:
     calls = project.signals / "calls"
     tasks = [task("done"), task("fails"), task("after", "fails")]
-    script = {
+    script: Script = {
         "done": [note(calls, "done"), write("done.txt")],
         "fails": {1: [note(calls, "fails"), fail()], 2: [note(calls, "fails"), write("fails.txt")]},
         "after": [note(calls, "after"), write("after.txt")],

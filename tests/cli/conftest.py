@@ -1,0 +1,200 @@
+"""Fixtures that drive the command line: real processes, and one local Prefect server for the whole session."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from graftline.demo import agent
+from graftline.server import read_address
+from tests.conftest import MakeRepository, run_git
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 120
+"""How long a process may take before the test gives up: far longer than it does."""
+HOLD_SERVER = """
+import asyncio, pathlib, sys
+from graftline.server import local_server
+async def main():
+    async with local_server(pathlib.Path(sys.argv[1]), say=print):
+        print("up", flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+asyncio.run(main())
+"""
+
+Step = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A process that has ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class Project:
+    """A repository of a person's, a folder outside of it for plans, and the commands given in it."""
+
+    path: Path
+    outside: Path
+    state_dir: Path
+    script: dict[str, Sequence[Step]] = field(default_factory=dict)
+
+    @property
+    def plan(self) -> Path:
+        """The plan file, outside the repository."""
+        return self.outside / "plan.yaml"
+
+    def write_plan(self, tasks: Sequence[Mapping[str, object]], script: Mapping[str, Sequence[Step]]) -> Path:
+        """Write a plan, and what its agents do."""
+        document = {
+            "version": "1",
+            "title": "A plan",
+            "tasks": [{"prompt": f"do {task['id']}"} | task for task in tasks],
+        }
+        self.plan.write_text(yaml.safe_dump(document, sort_keys=False))
+        self.write_script(script)
+        return self.plan
+
+    def write_script(self, script: Mapping[str, Sequence[Step]]) -> None:
+        """Write what the agents do."""
+        (self.outside / "script.yaml").write_text(yaml.safe_dump({"tasks": {k: list(v) for k, v in script.items()}}))
+
+    def env(self, **variables: str) -> dict[str, str]:
+        """The environment a command runs in."""
+        return {**os.environ, "PYTHONPATH": str(ROOT), "GRAFTLINE_STATE_DIR": str(self.state_dir), **variables}
+
+    def start(
+        self, *arguments: str | Path, cwd: Path | None = None, stderr: int = subprocess.PIPE, **variables: str
+    ) -> "subprocess.Popen[str]":
+        """Start `graftline` in the repository, or Python on a file when the first argument is one."""
+        first = [] if str(arguments[0]).endswith(".py") else ["-m", "graftline"]
+        return subprocess.Popen(
+            [sys.executable, *first, *map(str, arguments)],
+            cwd=cwd or self.path,
+            env=self.env(**variables),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+
+    def run(self, *arguments: str | Path, cwd: Path | None = None, **variables: str) -> Ended:
+        """Run `graftline` to its end."""
+        return finish(self.start(*arguments, cwd=cwd, **variables))
+
+    def git(self, *arguments: str) -> str:
+        """A git command of the person's."""
+        return run_git(self.path, *arguments)
+
+    def snapshot(self) -> dict[str, bytes]:
+        """Every byte of the repository, and whether the state directory was made."""
+        files = {str(path.relative_to(self.path)): path.read_bytes() for path in self.path.rglob("*") if path.is_file()}
+        return files | {"state directory": bytes(self.state_dir.exists())}
+
+
+def finish(process: "subprocess.Popen[str]") -> Ended:
+    """Wait for a process, and take what it has said since it was last read."""
+    try:
+        stdout, stderr = process.communicate(timeout=SECONDS)
+    finally:
+        process.kill()  # does nothing to one that has ended
+    return Ended(process.returncode, stdout, stderr or "")
+
+
+def read_until(process: "subprocess.Popen[str]", text: str) -> str:
+    """What a process says on stderr up to a line with the text in it."""
+    assert process.stderr is not None
+    said = ""
+    for line in process.stderr:
+        said += line
+        if text in line:
+            return said
+    pytest.fail(f"it ended with {process.wait()} and without {text!r}:\n{said}")
+
+
+def write(path: str, text: str = "content\n") -> Step:
+    """A step that writes a file."""
+    return {"write": {"path": path, "text": text}}
+
+
+def shell(line: str) -> Step:
+    """A step that runs a shell command in the worktree."""
+    return {"run": ["sh", "-ec", line]}
+
+
+def signal_and_wait(started: Path, go_on: Path) -> Step:
+    """A step that says that the agent is there, and waits until it may go on."""
+    names = shlex.quote(str(started)), shlex.quote(str(go_on))
+    return shell("echo $PPID > {0}.new; mv {0}.new {0}; until test -e {1}; do sleep 0.05; done".format(*names))
+
+
+@pytest.fixture(scope="session")
+def served_state_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A state directory whose local Prefect server is up; it is started once for all tests of the session."""
+    folder = tmp_path_factory.mktemp("state")
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD_SERVER, str(folder)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert holder.stdout is not None
+        assert any(line == "up\n" for line in holder.stdout)
+        yield folder
+    finally:
+        holder.communicate()
+        address = read_address(folder)
+        if address is not None:
+            os.killpg(address.pid, signal.SIGKILL)
+    assert address is None, "the last client has stopped the server"
+
+
+MakeProject = Callable[[Path], Project]
+
+
+@pytest.fixture
+def make_project(make_repository: MakeRepository, tmp_path: Path) -> MakeProject:
+    """Make a repository with a scripted agent and a test command that is green until somebody adds `broken.txt`."""
+
+    def make(state_dir: Path) -> Project:
+        outside = tmp_path / "outside the repository"
+        outside.mkdir()
+        command = [sys.executable, agent.__file__, str(outside / "script.yaml")]
+        settings = (
+            '[agent]\nbackend = "scripted"\n'
+            f'[agents.scripted]\ntype = "command"\ncommand = {json.dumps(command)}\ncost_usd = 0.01\n'
+            '[test]\ncommand = ["sh", "-c", "! test -e broken.txt"]\n[retries]\nmax_per_task = 0\n'
+        )
+        path = make_repository({"graftline.toml": settings, "src/notes.txt": "one\n"}, name="project")
+        project = Project(path, outside, state_dir)
+        project.write_plan([{"id": "only"}], {"only": [write("new.txt")]})
+        return project
+
+    return make
+
+
+@pytest.fixture
+def project(make_project: MakeProject, tmp_path: Path) -> Project:
+    """A project whose state directory does not exist: for commands that must not make one."""
+    return make_project(tmp_path / "no state")
+
+
+@pytest.fixture
+def served_project(make_project: MakeProject, served_state_dir: Path) -> Project:
+    """A project whose runs find a Prefect server that is up."""
+    return make_project(served_state_dir)
