@@ -1,1 +1,1 @@
-"""What prefect.yaml needs."""
+"""Code that prefect.yaml needs: none yet, its one deployment is a dotted entrypoint and a work pool."""

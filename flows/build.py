@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
+from prefect.exceptions import FailedRun
 
 from graftline.closing import close, is_complete
 from graftline.flows.execute import emit
@@ -19,7 +20,7 @@ from graftline.integration import replay_candidate
 from graftline.journal import EventKind, listening
 from graftline.report.sentences import log_entry
 from graftline.request import BuildRequest
-from graftline.run import Run, close_run
+from graftline.run import RUN_TIMED_OUT, Run, close_run
 from graftline.tasks.land import land_commit
 from graftline.tasks.prepare import prepare
 from graftline.tasks.report import publish_report, state_of
@@ -43,10 +44,10 @@ async def build(request: BuildRequest) -> State[None]:
         ending: BaseException | None = None
         try:
             async with watching(run):
-                with anyio.fail_after(run.settings.timeouts.run_seconds):
+                with anyio.move_on_after(run.settings.timeouts.run_seconds) as clock:
                     await pipeline(run)
-        except TimeoutError as error:
-            ending = error
+                if clock.cancelled_caught:
+                    run.stop_reason = run.stop_reason or RUN_TIMED_OUT
         except BaseException as error:
             ending = error
             raise
@@ -62,13 +63,20 @@ async def pipeline(run: Run) -> None:
     """The steps of a run, from the pinned plan to the landing."""
     await baseline(run.id)
     execute: Any = emit(run.plan)  # Prefect's types do not know that a state asked for is awaited
-    await execute(run.id, return_state=True)
+    await raise_defect(await execute(run.id, return_state=True))
     integration = await merge(run.id)
     if not integration.merged:
         return
     verified = await verify_and_heal(run, integration.commit)
     if verified.verdict.passed:
         await land(run, verified)
+
+
+async def raise_defect(executed: State[None]) -> None:
+    """Raise what ended `execute` itself; tasks that failed are its ordinary outcome, a state it returned."""
+    error = await executed.aresult(raise_on_failure=False)
+    if isinstance(error, BaseException) and not isinstance(error, FailedRun):
+        raise error
 
 
 async def verify_and_heal(run: Run, candidate: str) -> Verified:
@@ -101,6 +109,8 @@ async def land(run: Run, verified: Verified) -> None:
             break
         again = await verify(run.id, moved.commit, f"moved-{number}")
         if not again.verdict.passed:
+            reason = f"{run.pinned.target} moved, and on it this run's work is red: {again.verdict.reason}"
+            run.journal.append(EventKind.WARNING, text=reason)
             break
         onto, verified = moved.onto, again
     await land_commit(run.id, verified.commit, onto, "branch")

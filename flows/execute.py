@@ -16,7 +16,7 @@ from graftline.integration import Collision, base_of
 from graftline.journal import EventKind
 from graftline.plan import Graph, Plan, graph_of
 from graftline.records import AttemptRecord
-from graftline.run import Run, live_run
+from graftline.run import NOT_STARTED, Run, live_run
 from graftline.tasks.attempt import attempt_task
 from graftline.tasks.skip import SKIPPED, skip_task
 from graftline.tasks.slots import Slots
@@ -52,16 +52,16 @@ async def run_node(
     missing = [name for name in graph.dependencies(task_id) if not before[name].is_completed()]
     if missing:
         return await skipped(run, task_id, f"{' and '.join(missing)} did not finish", edges)
-    finished = {name: await node.result().aresult() for name, node in nodes.items() if is_finished(node)}
-    base = await base_of(run, task_id, finished)
-    if isinstance(base, Collision):
-        return await skipped(run, task_id, str(base), edges)
     spec = run.plan.task(task_id)
     async with slots.hold(spec):
         if run.stop_reason:
-            return await skipped(run, task_id, f"not started: {run.stop_reason}", edges)
+            return await skipped(run, task_id, f"{NOT_STARTED}{run.stop_reason}", edges)
+        finished = {name: await node.result().aresult() for name, node in nodes.items() if is_finished(node)}
+        base = await base_of(run, task_id, finished)
+        if isinstance(base, Collision):
+            return await skipped(run, task_id, str(base), edges)
         state = await attempt_task(run, spec)(run.id, task_id, base.commit, base.key, wait_for=edges, return_state=True)
-    return record_end(run, task_id, state)
+    return await record_end(run, task_id, state)
 
 
 async def skipped(run: Run, task_id: str, reason: str, edges: list[allow_failure]) -> State[AttemptRecord]:
@@ -71,12 +71,13 @@ async def skipped(run: Run, task_id: str, reason: str, edges: list[allow_failure
     return state
 
 
-def record_end(run: Run, task_id: str, state: State[AttemptRecord]) -> State[AttemptRecord]:
+async def record_end(run: Run, task_id: str, state: State[AttemptRecord]) -> State[AttemptRecord]:
     """Write a plan task's end into the journal, which is what reports are made from."""
     if state.is_completed():
         run.journal.append(EventKind.TASK_SUCCEEDED, task=task_id)
     else:
-        run.journal.append(EventKind.TASK_FAILED, task=task_id, reason=state.message or state.name)
+        error = await state.aresult(raise_on_failure=False)
+        run.journal.append(EventKind.TASK_FAILED, task=task_id, reason=str(error) or state.name)
     return state
 
 

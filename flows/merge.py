@@ -8,7 +8,7 @@ from graftline.integration import integrate
 from graftline.run import live_run
 
 
-@task(name="integrate", persist_result=False, cache_policy=NO_CACHE, log_prints=False)
+@task(name="integrate", task_run_name="integrate", persist_result=False, cache_policy=NO_CACHE, log_prints=False)
 async def integrate_tasks(run_id: str) -> Integration:
     """Fold the finished tasks onto the base."""
     return await integrate(live_run(run_id))

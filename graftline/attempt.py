@@ -9,19 +9,19 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-
-import anyio
 
 from graftline.agents.backend import AgentBackend, Assignment
 from graftline.agents.calls import call_agent
 from graftline.agents.outcome import POLICIES, AgentOutcome, OutcomeKind, Policy, Usage
 from graftline.budget import reservation_usd
-from graftline.errors import GraftlineError
-from graftline.git.worktrees import Work, Worktree, collect_work
+from graftline.carrying import carry_through
+from graftline.errors import CannotRunError, GraftlineError, UserError
+from graftline.git.worktrees import Work, Worktree, collect_work, remove_worktree
 from graftline.journal import EventKind
-from graftline.ledger import Role
+from graftline.ledger import Account, Role
 from graftline.plan import TaskSpec
 from graftline.private_files import make_folder
 from graftline.process import Limits, ProcessIdentity
@@ -31,6 +31,8 @@ from graftline.sealing import undo_sealed_edits
 from graftline.workspace import cut_workspace, set_up
 
 BUDGET_DETAIL = "the run's cap leaves nothing for another call"
+NOT_CALLED = Usage(cost_usd=0.0)
+"""What an attempt used whose agent was never started: a known nothing."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Ask:
 
 async def reserve_place(run: Run, task: str, base: str) -> Place:
     """The next attempt's place; its ref is created before anything is dispatched, so a number is never used twice."""
-    number = await run.hub.next_attempt(run.id, task)
+    number = 1 + max((int(folder.name) for folder in run.folder.attempts(task)), default=0)
     while not await run.hub.create_ref(run.ref("task", task, number), base):
         number += 1
     return Place(
@@ -84,23 +86,32 @@ async def perform_attempt(run: Run, ask: Ask, place: Place) -> AttemptRecord:
         EventKind.ATTEMPT_STARTED, task=place.task, attempt=place.number, backend=backend.type, round=place.round
     )
     make_folder(place.folder)
-    outcome = AgentOutcome(kind=OutcomeKind.INTERRUPTED, detail="ended before it finished", backend=backend.type)
-    async with cut_workspace(run, ask.base, path=place.worktree, branch=place.task) as worktree:
-        try:
-            seconds = run.timeout_seconds(ask.spec)
-            problem = await set_up(run, worktree, place.folder, task=place.task, seconds=seconds)
-            remaining = max(1.0, seconds - (monotonic() - started))
-            outcome = failed(problem) if problem else await _call(run, ask, place, backend, remaining)
-        finally:
-            # Also when cancelled: without the shield the first await in here would be cancelled again at once.
-            with anyio.CancelScope(shield=True):
-                record = await _keep(run, ask, place, worktree, outcome, monotonic() - started)
+    outcome = interrupted(backend, NOT_CALLED)
+    worktree = await cut_workspace(run, ask.base, path=place.worktree, branch=place.task)
+    try:
+        seconds = run.timeout_seconds(ask.spec)
+        problem = await set_up(run, worktree, place.folder, task=place.task, seconds=seconds)
+        remaining = max(1.0, seconds - (monotonic() - started))
+        if problem:
+            outcome = not_called(backend, OutcomeKind.FAILED, problem)
+        else:
+            outcome = interrupted(backend, Usage())
+            outcome = await _call(run, ask, place, backend, remaining)
+    finally:
+        # Also when cancelled, and cancelled again: what the agent wrote is only here.
+        record = await carry_through(_conclude(run, ask, place, worktree, outcome, monotonic() - started))
     return record
 
 
-def failed(detail: str) -> AgentOutcome:
-    """The outcome of an attempt that failed before its agent was called."""
-    return AgentOutcome(kind=OutcomeKind.FAILED, detail=detail)
+def not_called(backend: AgentBackend, kind: OutcomeKind, detail: str) -> AgentOutcome:
+    """The outcome of an attempt that ended before its agent was started."""
+    return AgentOutcome(kind=kind, detail=detail, backend=backend.type, usage=NOT_CALLED)
+
+
+def interrupted(backend: AgentBackend, usage: Usage) -> AgentOutcome:
+    """The outcome of an attempt that was cancelled; what a running agent had used by then is unknown."""
+    detail = "ended before it finished"
+    return AgentOutcome(kind=OutcomeKind.INTERRUPTED, detail=detail, backend=backend.type, usage=usage)
 
 
 async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds: float) -> AgentOutcome:
@@ -108,7 +119,7 @@ async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds
     async with _paid(run, place, backend) as call:
         if call is None:
             run.stop_reason = BUDGET_REACHED
-            return AgentOutcome(kind=OutcomeKind.BUDGET, detail=BUDGET_DETAIL, backend=backend.type)
+            return not_called(backend, OutcomeKind.BUDGET, BUDGET_DETAIL)
         assignment = Assignment(
             prompt=ask.prompt,
             worktree=place.worktree,
@@ -133,10 +144,9 @@ async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds
             call.outcome = await call_agent(
                 backend, assignment, limits=limits, on_progress=on_progress, on_start=on_start
             )
-        except GraftlineError as error:  # it could not be started, so nothing was paid
-            call.outcome = AgentOutcome(
-                kind=OutcomeKind.CONFIG, detail=str(error), backend=backend.type, usage=Usage(cost_usd=0.0)
-            )
+        except (CannotRunError, UserError) as error:
+            # Nothing was started: the profile, the task's environment or this machine is not as it has to be.
+            call.outcome = not_called(backend, OutcomeKind.CONFIG, str(error))
         return call.outcome
 
 
@@ -154,9 +164,7 @@ async def _paid(run: Run, place: Place, backend: AgentBackend) -> AsyncIterator[
     """A ledger row around a call, settled however the call ends; None when the cap has no room for it."""
     account = run.ledger.account(run.id)
     cap = run.settings.cost.max_usd
-    amount = reservation_usd(
-        cap_usd=cap, account=account, call_cost_usd=backend.call_cost_usd, concurrent=run.settings.agent.max_concurrent
-    )
+    amount = _share_usd(run, account, backend)
     row = None
     if amount is not None:
         row = run.ledger.try_reserve(
@@ -166,7 +174,7 @@ async def _paid(run: Run, place: Place, backend: AgentBackend) -> AsyncIterator[
         yield None
         return
     started = monotonic()
-    call = _Call(row, amount, AgentOutcome(kind=OutcomeKind.INTERRUPTED, backend=backend.type))
+    call = _Call(row, amount, interrupted(backend, Usage()))
     try:
         yield call
     finally:
@@ -179,6 +187,23 @@ async def _paid(run: Run, place: Place, backend: AgentBackend) -> AsyncIterator[
             seconds=call.outcome.seconds or monotonic() - started,
         )
         _warn_once(run, account.estimated_usd)
+        after = run.ledger.account(run.id)
+        if (
+            call.outcome.kind is OutcomeKind.BUDGET
+            and not after.reserved_usd
+            and _share_usd(run, after, backend) is None
+        ):
+            run.stop_reason = run.stop_reason or BUDGET_REACHED
+
+
+def _share_usd(run: Run, account: Account, backend: AgentBackend) -> float | None:
+    """What the next call reserves of what the cap leaves; None: not enough for a call."""
+    return reservation_usd(
+        cap_usd=run.settings.cost.max_usd,
+        account=account,
+        call_cost_usd=backend.call_cost_usd,
+        concurrent=run.settings.agent.max_concurrent,
+    )
 
 
 def _warn_once(run: Run, before_usd: float) -> None:
@@ -202,13 +227,28 @@ def _facts(run: Run, ask: Ask, place: Place) -> dict[str, str]:
     }
 
 
+async def _conclude(
+    run: Run, ask: Ask, place: Place, worktree: Worktree, outcome: AgentOutcome, seconds: float
+) -> AttemptRecord:
+    """Keep the work, then remove the worktree; when keeping fails it stays, for a person to look at."""
+    record = await _keep(run, ask, place, worktree, outcome, seconds)
+    await remove_worktree(worktree)
+    return record
+
+
 async def _keep(
     run: Run, ask: Ask, place: Place, worktree: Worktree, outcome: AgentOutcome, seconds: float
 ) -> AttemptRecord:
     """Take the work out of the worktree, judge the attempt and put record, ref and journal in that order."""
     trailers = {"Graftline-Run": run.pinned.name, "Graftline-Task": place.task, "Graftline-Attempt": str(place.number)}
     title = ask.spec.title or ask.spec.id
-    work = await collect_work(run.hub, worktree, message=title, trailers=trailers)
+    try:
+        work = await collect_work(run.hub, worktree, message=title, trailers=trailers)
+    except GraftlineError as error:
+        run.journal.append(
+            EventKind.WARNING, text=f"{place.task}: its work is still in {worktree.path}, taking it failed: {error}"
+        )
+        raise
     work = await undo_sealed_edits(run, work, ask.base, trailers)
     state, detail, kind = judge(ask.spec, outcome, work, enforce=run.settings.git.writes == "enforce")
     commit = work.commit if state is AttemptState.SUCCEEDED else None
@@ -237,6 +277,7 @@ async def _keep(
         session_id=outcome.session_id,
         cost_usd=outcome.usage.cost_usd,
         seconds=seconds,
+        ended=datetime.now(UTC),
         paths=work.paths,
         notes=(*work.notes, *_outside_note(ask.spec, work)),
         salvage=salvage,

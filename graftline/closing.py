@@ -28,31 +28,31 @@ def close(run: Run, ending: BaseException | None) -> Report:
 
 def conclude(run: Run, history: History, ending: BaseException | None) -> tuple[RunState, str]:
     """What a run came to, and a sentence a person can act on."""
-    if run.stop_reason == CANCELLED:
-        return RunState.CANCELLED, f"{CANCELLED}; nothing landed, what was finished is kept"
-    match ending:
+    place = where(run, history)
+    if run.stop_reason == CANCELLED and not has_landed(history):
+        return RunState.CANCELLED, f"{CANCELLED}; {place}; what was finished is kept"
+    match cause_of(ending):
         case None:
             pass
-        case TimeoutError():
-            seconds = run.settings.timeouts.run_seconds
-            return RunState.FAILED, f"the run took longer than {seconds:g} seconds ([timeouts] run_seconds)"
-        case GraftlineError():
-            return RunState.CRASHED, str(ending)
-        case Exception():
-            return RunState.CRASHED, f"a defect in graftline ended the run: {ending!r}"
+        case GraftlineError() as error:
+            return RunState.CRASHED, str(error)
+        case Exception() as error:
+            return RunState.CRASHED, f"a defect in graftline ended the run: {error!r}"
+        case _ if not has_landed(history):  # what comes after the landing comes too late
+            return RunState.CANCELLED, f"ended by a signal; {place}; what was finished is kept"
         case _:
-            return RunState.CANCELLED, "ended by a signal; nothing landed, what was finished is kept"
+            pass
     undone = unfinished(run, history)
     missing = f"{', '.join(undone)} did not make it" if undone else ""
-    place = where(run, history)
-    if run.stop_reason:
+    if run.stop_reason and run.stop_reason != CANCELLED:
         state = RunState.BUDGET_REACHED if run.stop_reason == BUDGET_REACHED else RunState.FAILED
         return state, "; ".join(filter(None, [run.stop_reason, missing, place]))
     verification = history.verification
     if verification is not None and not verification.data["passed"]:
         return (
             RunState.TESTS_FAILED,
-            f"tests are red and were not healed: {verification.data['reason']}; nothing landed",
+            f"tests are red and were not healed: {verification.data['reason']}; nothing landed; look at the work with: "
+            f"graftline diff {run.pinned.name}",
         )
     if history.landing is None:
         if undone:
@@ -60,19 +60,35 @@ def conclude(run: Run, history: History, ending: BaseException | None) -> tuple[
         return RunState.NOTHING_TO_LAND, "all tasks are done and none had to change anything"
     if undone:
         return RunState.PARTIAL, f"{missing}; {place}"
-    if history.landing.event is EventKind.LANDED:
+    if has_landed(history):
         return RunState.LANDED, place
     return (RunState.ON_BRANCH if run.settings.git.land == "branch" else RunState.HELD), place
 
 
+def cause_of(ending: BaseException | None) -> BaseException | None:
+    """What ended a run, out of the groups that task groups wrap it in."""
+    while isinstance(ending, BaseExceptionGroup):
+        ending = ending.exceptions[0]
+    return ending
+
+
+def has_landed(history: History) -> bool:
+    """Whether the target was moved to the run's result."""
+    return history.landing is not None and history.landing.event is EventKind.LANDED
+
+
 def where(run: Run, history: History) -> str:
-    """Where the result is, and how to take it when it did not land."""
+    """Where the result is, what its tests said, and how to take it when it did not land."""
     landing = history.landing
     if landing is None:
         return "nothing landed"
+    tested = f" ({history.verification.data['reason']})" if history.verification else ""
+    command = landing.data["command"]
     if landing.event is EventKind.LANDED:
-        return f"{run.pinned.target} is now at {str(landing.data['commit'])[:12]}"
-    return f"{landing.data['text']} Take it with: {landing.data['command']}"
+        return f"{run.pinned.target} is now at {str(landing.data['commit'])[:12]}{tested}"
+    if unfinished(run, history):
+        return f"what is finished waits on branch {landing.data['branch']}{tested}; take it with: {command}"
+    return f"{landing.data['text']}{tested}; take it with: {command}"
 
 
 def unfinished(run: Run, history: History) -> tuple[str, ...]:

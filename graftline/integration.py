@@ -36,11 +36,15 @@ class Collision:
 
 
 async def base_of(run: Run, task: str, finished: Finished) -> Base | Collision:
-    """What a task starts from: the merged tree of everything it waited for, plus its acceptance tests."""
+    """What a task starts from: the merged tree of everything it waited for, plus its acceptance tests.
+
+    What it waited for without depending on it is left out when it collides, as it will be from the result.
+    """
     spec = run.plan.task(task)
-    wanted = {*run.graph.ancestors(task), *run.graph.waits_for(task)}
+    needed = run.graph.ancestors(task)
+    wanted = {*needed, *run.graph.waits_for(task)}
     integration = await _fold(run, run.base, {name: record for name, record in finished.items() if name in wanted})
-    if integration.conflicts:
+    if not {conflict.task for conflict in integration.conflicts}.isdisjoint(needed):
         return Collision(integration.conflicts)
     commit = integration.commit
     if spec.acceptance:
@@ -156,4 +160,10 @@ def _contribution(run: Run, record: AttemptRecord) -> Contribution:
     title = spec.title or spec.id
     if record.round:
         title = f"Heal {title} (round {record.round})"
-    return Contribution(task_id=record.task, commit=record.commit or "", title=title, attempt=record.number)
+    return Contribution(
+        task_id=record.task,
+        commit=record.commit or "",
+        title=title,
+        attempt=record.number,
+        date=f"@{int(record.ended.timestamp())} +0000",
+    )

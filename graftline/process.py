@@ -22,12 +22,15 @@ import anyio
 
 from graftline.child_output import ChildOutput
 from graftline.errors import CannotRunError
+from graftline.process_family import signal_family
 
 # Time that output already on its way gets once the child is gone: whoever still holds the pipe then is a grandchild.
 DRAIN_SECONDS = 0.5
 # Time a killed process gets to be gone: only one that hangs in the kernel needs more.
 KILL_SECONDS = 5.0
 POLL_SECONDS = 0.02
+# A killed process that waits for a dead disk is never gone; nobody waits for it longer than this.
+KILL_SECONDS = 5.0
 
 
 class Ending(StrEnum):
@@ -40,12 +43,22 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Command:
-    """One child process to start; `env` is the whole environment, nothing is inherited."""
+    """One child process to start; `env` is the whole environment, nothing is inherited.
+
+    `family` names a variable of `env` whose value is this command's alone. What still carries it when the command is
+    over is ended too, although it left the process group; without it, such processes stay.
+    """
 
     argv: tuple[str, ...]
     cwd: Path
     env: Mapping[str, str]
     stdin: bytes = b""
+    family: str = ""
+
+    @property
+    def mark(self) -> str:
+        """The entry in the environment that its family carries; empty when it has none."""
+        return f"{self.family}={self.env[self.family]}" if self.family else ""
 
 
 @dataclass(frozen=True)
@@ -108,7 +121,7 @@ async def run_process(
                 on_start(ProcessIdentity(process.pid, seen.started if seen else ""))
             ending = await _watch(process, (stdout, stderr), limits, begun)
         finally:
-            await _finish(starting, (stdout, stderr), limits.grace_seconds)
+            await _finish(starting, (stdout, stderr), command.mark, limits.grace_seconds)
         stdout.conclude()
         stderr.conclude()
         return ProcessResult(
@@ -217,13 +230,15 @@ def _still_reading(reading: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
     return {task for task in reading if not task.done()}
 
 
-async def _finish(starting: asyncio.Task[Process], outputs: tuple[ChildOutput, ...], grace_seconds: float) -> None:
+async def _finish(
+    starting: asyncio.Task[Process], outputs: tuple[ChildOutput, ...], mark: str, grace_seconds: float
+) -> None:
     """End what is left of the child, whatever is being cancelled meanwhile.
 
     A second cancellation, which no shield of anyio keeps away, cuts the grace short and nothing else.
     """
     hurry = asyncio.Event()
-    ending = asyncio.create_task(_end_child(starting, outputs, grace_seconds, hurry))
+    ending = asyncio.create_task(_end_child(starting, outputs, mark, grace_seconds, hurry))
     cancelled: asyncio.CancelledError | None = None
     with anyio.CancelScope(shield=True):
         while not ending.done():
@@ -238,13 +253,20 @@ async def _finish(starting: asyncio.Task[Process], outputs: tuple[ChildOutput, .
 
 
 async def _end_child(
-    starting: asyncio.Task[Process], outputs: tuple[ChildOutput, ...], grace_seconds: float, hurry: asyncio.Event
+    starting: asyncio.Task[Process],
+    outputs: tuple[ChildOutput, ...],
+    mark: str,
+    grace_seconds: float,
+    hurry: asyncio.Event,
 ) -> None:
     await asyncio.wait({starting})
     if starting.cancelled() or starting.exception() is not None:
         return
     process = starting.result()
     await _end(process.pid, grace_seconds, hurry)
+    if mark:
+        # Only now: a CLI that is told to end may want to end its commands itself.
+        await _end_family(mark, process.pid, grace_seconds, hurry)
     await process.wait()
     reading = {output.reading for output in outputs if output.reading is not None}
     if reading:
@@ -267,6 +289,19 @@ async def _end(group: int, grace_seconds: float, hurry: asyncio.Event) -> None:
 async def _wait_for_group(group: int, seconds: float, hurry: asyncio.Event) -> None:
     with anyio.move_on_after(seconds):
         while _group_lives(group) and not hurry.is_set():  # noqa: ASYNC110  no event tells when a group is gone
+            await anyio.sleep(POLL_SECONDS)
+
+
+async def _end_family(mark: str, group: int, grace_seconds: float, hurry: asyncio.Event) -> None:
+    """TERM, grace, KILL to what left the group; the caller shields it."""
+    if not signal_family(mark, signal.SIGTERM, outside=group):
+        return
+    with anyio.move_on_after(grace_seconds):
+        while signal_family(mark, 0, outside=group) and not hurry.is_set():  # noqa: ASYNC110  no event tells of the end
+            await anyio.sleep(POLL_SECONDS)
+    # One that forks while we look is found the next time.
+    with anyio.move_on_after(KILL_SECONDS):
+        while signal_family(mark, signal.SIGKILL, outside=group):  # noqa: ASYNC110  as above
             await anyio.sleep(POLL_SECONDS)
 
 

@@ -6,6 +6,7 @@ from. Such work is never paid for twice, whatever Prefect remembers.
 
 import hashlib
 import json
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -55,6 +56,7 @@ class AttemptRecord(BaseModel):
     session_id: str
     cost_usd: float | None
     seconds: float
+    ended: datetime
     paths: tuple[str, ...]
     notes: tuple[str, ...]
     salvage: str | None
@@ -99,11 +101,10 @@ def _records(folders: tuple[Path, ...]) -> tuple[AttemptRecord, ...]:
     return tuple(record for folder in folders if (record := read_record(folder)) is not None)
 
 
-async def find_finished(hub: Hub, records: tuple[AttemptRecord, ...], key: str, ref_of: str) -> AttemptRecord | None:
-    """The record of finished work under a key whose commit the hub still holds on the attempt's ref."""
-    refs = await hub.refs(ref_of)
-    held = set(refs.values())
-    for record in reversed(records):
-        if record.key == key and record.is_done and record.commit in held:
-            return record
-    return None
+async def find_finished(hub: Hub, records: tuple[AttemptRecord, ...], key: str, refs: str) -> AttemptRecord | None:
+    """The record of finished work under a key whose commit the hub still holds on one of the refs below a path."""
+    done = [record for record in reversed(records) if record.key == key and record.is_done]
+    if not done:
+        return None
+    held = set((await hub.refs(refs)).values())
+    return next((record for record in done if record.commit in held), None)

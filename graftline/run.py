@@ -129,7 +129,8 @@ NOT_STARTED = "not started: "
 """How the reason of a task begins that the run ended before."""
 CANCELLED = "cancelled by request"
 BUDGET_REACHED = "budget reached"
-"""Stop reasons that have a state of their own."""
+RUN_TIMED_OUT = "the run took longer than [timeouts] run_seconds"
+"""Why a run is stopped; the first two have a state of their own."""
 
 _open_runs: dict[str, Run] = {}
 """Runs open in this process. Flows and tasks are handed the id, since Prefect stores their parameters on its server."""

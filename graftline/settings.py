@@ -105,6 +105,9 @@ class TestSettings(Section):
     )
     command: list[str] = Field(default_factory=list, description="The argv whose exit code decides")
     python: str = Field(default="", description="The project's interpreter; found when empty")
+    pass_env: list[str] = Field(
+        default_factory=list, description="Names of variables the tests get from graftline's own environment"
+    )
     timeout_seconds: float = Field(default=1800, gt=0, description="Wall clock of one test run, in seconds")
 
 

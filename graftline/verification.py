@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from graftline.git.worktrees import Worktree
+from graftline.carrying import carry_through
+from graftline.git.worktrees import Worktree, remove_worktree
 from graftline.journal import EventKind
 from graftline.private_files import make_folder
 from graftline.run import Run
@@ -138,6 +139,9 @@ def not_started(command: TestCommand, problem: str) -> TestResult:
 async def _test_workspace(run: Run, commit: str, label: str) -> AsyncIterator[tuple[Worktree, Path, str]]:
     """A worktree to test a commit in, the folder for what the tests leave, and what went wrong in setting it up."""
     folder = make_folder(run.folder.verify(label))
-    async with cut_workspace(run, commit, path=run.folder.verify_worktree(label), branch="verify") as worktree:
+    worktree = await cut_workspace(run, commit, path=run.folder.verify_worktree(label), branch="verify")
+    try:
         problem = await set_up(run, worktree, folder, task=None, seconds=run.settings.test.timeout_seconds)
         yield worktree, folder, problem
+    finally:
+        await carry_through(remove_worktree(worktree))

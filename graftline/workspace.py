@@ -1,23 +1,18 @@
-"""A worktree made ready to work in: cut from a commit, set up with the configured commands, removed afterwards."""
+"""A worktree made ready to work in: cut from a commit, then set up with the configured commands."""
 
 import shlex
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import anyio
-
 from graftline.agents.environment import base_environment
-from graftline.git.worktrees import Worktree, cut_worktree, remove_worktree
+from graftline.git.worktrees import Worktree, cut_worktree
 from graftline.journal import EventKind
 from graftline.process import Command, Ending, Limits, run_process
 from graftline.run import Run
 
 
-@asynccontextmanager
-async def cut_workspace(run: Run, commit: str, *, path: Path, branch: str) -> AsyncIterator[Worktree]:
-    """A worktree of a commit for as long as the block runs; what has to outlive it is kept before the block ends."""
-    worktree = await cut_worktree(
+async def cut_workspace(run: Run, commit: str, *, path: Path, branch: str) -> Worktree:
+    """A new worktree of a commit, as the run's settings furnish it."""
+    return await cut_worktree(
         run.hub,
         commit,
         path=path,
@@ -26,11 +21,6 @@ async def cut_workspace(run: Run, commit: str, *, path: Path, branch: str) -> As
         repository=run.repository,
         include_file=run.settings.worktree.include_file,
     )
-    try:
-        yield worktree
-    finally:
-        with anyio.CancelScope(shield=True):
-            await remove_worktree(worktree)
 
 
 async def set_up(run: Run, worktree: Worktree, folder: Path, *, task: str | None, seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Who may run now: limits within the run by semaphores, across runs by the Prefect server's global limits."""
+"""Who may run now: limits within the run, in its order, and across runs by the Prefect server's global limits."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,6 +10,7 @@ from prefect.concurrency.asyncio import concurrency
 
 from graftline.plan import TaskSpec
 from graftline.run import Run
+from graftline.turns import Turns
 
 AGENTS_LIMIT = "graftline-agents"
 LEASE_SECONDS = 60
@@ -21,9 +22,10 @@ class Slots:
 
     def __init__(self, run: Run) -> None:
         self._limits = run.settings.limits
-        self._agents = asyncio.Semaphore(run.settings.agent.max_concurrent)
+        self._rank = {task: rank for rank, task in enumerate(run.graph.order)}
+        self._agents = Turns(run.settings.agent.max_concurrent)
         names = {spec.concurrency_group for spec in run.plan.tasks if spec.concurrency_group}
-        self._groups = {name: asyncio.Semaphore(self._limits.groups.get(name, 1)) for name in names}
+        self._groups = {name: Turns(self._limits.groups.get(name, 1)) for name in names}
         self._stagger_seconds = run.settings.agent.stagger_seconds
         self._start = asyncio.Lock()
         self._last_start = float("-inf")
@@ -32,13 +34,10 @@ class Slots:
     async def of(cls, run: Run) -> "Slots":
         """The slots of a run; the limits across runs are put on the server first."""
         slots = cls(run)
-        wanted = {
-            _group_limit(name): run.settings.limits.groups[name]
-            for name in slots._groups
-            if name in run.settings.limits.groups
-        }
-        if run.settings.limits.agents:
-            wanted[AGENTS_LIMIT] = run.settings.limits.agents
+        limits = run.settings.limits
+        wanted = {_group_limit(name): limits.groups[name] for name in slots._groups if name in limits.groups}
+        if limits.agents:
+            wanted[AGENTS_LIMIT] = limits.agents
         if wanted:
             async with get_client() as client:
                 for name, limit in wanted.items():
@@ -47,14 +46,18 @@ class Slots:
 
     @asynccontextmanager
     async def hold(self, spec: TaskSpec) -> AsyncIterator[None]:
-        """Hold what a task needs to run: its group's slot, then the run's, then those across runs."""
+        """Hold what a task needs to run: its group's slot, then the run's, then those across runs.
+
+        Of the tasks that wait for a slot, the first in the run's order gets it: by priority, then as in the plan.
+        """
+        rank = self._rank[spec.id]
         async with AsyncExitStack() as stack:
             across = []
             if spec.concurrency_group:
-                await stack.enter_async_context(self._groups[spec.concurrency_group])
+                await stack.enter_async_context(self._groups[spec.concurrency_group].hold(rank))
                 if spec.concurrency_group in self._limits.groups:
                     across.append(_group_limit(spec.concurrency_group))
-            await stack.enter_async_context(self._agents)
+            await stack.enter_async_context(self._agents.hold(rank))
             if self._limits.agents:
                 across.append(AGENTS_LIMIT)
             if across:

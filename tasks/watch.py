@@ -1,17 +1,21 @@
 """A run watches its own state: for a run that a script started, nobody else acts on a cancellation."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
 
 import anyio
+import httpx
 from prefect.client.orchestration import get_client
 
 from graftline.journal import EventKind
 from graftline.run import CANCELLED, Run
 
 POLL_SECONDS = 2.0
+
+logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -20,18 +24,25 @@ async def watching(run: Run) -> AsyncIterator[None]:
 
     `run.stop_reason` says so afterwards.
     """
-    async with anyio.create_task_group() as group:
-        group.start_soon(_watch, run, group.cancel_scope)
-        yield
-        group.cancel_scope.cancel()
+    with anyio.CancelScope() as scope:
+        # Not a task group, which would wrap whatever error ends the block.
+        watcher = asyncio.create_task(_watch(run, scope))
+        try:
+            yield
+        finally:
+            watcher.cancel()
 
 
 async def _watch(run: Run, scope: anyio.CancelScope) -> None:
-    """Poll the state: the server offers no long poll, and a missed answer is asked for again."""
+    """Poll the state: the server offers no long poll."""
     async with get_client() as client:
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            flow_run = await client.read_flow_run(UUID(run.id))
+            try:
+                flow_run = await client.read_flow_run(UUID(run.id))
+            except httpx.HTTPError as error:  # a server that restarts must not end the run; it is asked again
+                logger.warning("the Prefect server did not say whether the run is cancelled: %s", error)
+                continue
             if flow_run.state is not None and flow_run.state.is_cancelling():
                 run.stop_reason = CANCELLED
                 run.journal.append(EventKind.WARNING, text="cancelled by request: agents are ended")

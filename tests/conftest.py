@@ -15,6 +15,8 @@ import pytest
 
 from tests.leftovers import end_leftovers, processes_in
 
+pytest_plugins = ["tests.pipeline"]
+
 MakeRepository = Callable[..., Path]
 
 

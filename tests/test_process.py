@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import shlex
 import shutil
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -200,9 +202,40 @@ async def test_grandchild_that_floods_the_output_does_not_block(tmp_path: Path) 
 
 async def test_grandchild_in_a_session_of_its_own_does_not_block(tmp_path: Path) -> None:
     result, lines = await run(shell("setsid sleep 600 & echo $! > pid; echo done", tmp_path), tmp_path / "log")
-    # Beyond the group's reach: only a PID namespace ends it. It must not hold us up all the same.
+    # Beyond the reach of the group, and of no family: nothing ends it. It must not hold us up all the same.
     os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
     assert (result.status, lines) == (0, ["done"])
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="without /proc nobody tells whose a process is")
+@pytest.mark.parametrize("ignore", ["", "trap '' TERM; "])
+@pytest.mark.parametrize("ending", [Ending.EXITED, Ending.TIMED_OUT])
+async def test_family_that_left_the_group_is_ended_and_no_other(tmp_path: Path, ignore: str, ending: Ending) -> None:
+    waiting = f"{ignore}echo >> ready; while :; do sleep 0.02; done"
+    both = f"setsid sh -c {shlex.quote(waiting)} & FAMILY=other setsid sh -c {shlex.quote(waiting)} & echo $!"
+    script = f"{both}; until [ $(wc -l < ready) = 2 ]; do sleep 0.02; done 2> /dev/null"
+    if ending is Ending.TIMED_OUT:
+        script += "; sleep 600"
+    command = replace(shell(script, tmp_path), env={"PATH": os.environ["PATH"], "FAMILY": "one"}, family="FAMILY")
+    (tmp_path / "ready").touch()
+    limits = replace(PATIENT, wall_seconds=2) if ending is Ending.TIMED_OUT else PATIENT
+    result, [other] = await run(command, tmp_path / "log", limits)
+    try:
+        assert result.ending is ending
+        assert marked(b"FAMILY=one") == []
+        assert int(other) in marked(b"FAMILY=other"), "it is somebody else's"
+    finally:
+        os.killpg(int(other), signal.SIGKILL)
+
+
+def marked(entry: bytes) -> list[int]:
+    """The processes that were started with an entry in their environment."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if folder.name.isdigit() and entry in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+    return found
 
 
 async def test_child_that_closes_its_output_is_still_waited_for(tmp_path: Path) -> None:

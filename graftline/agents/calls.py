@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 
 from graftline.agents.backend import AgentBackend, Assignment
-from graftline.agents.environment import make_private_home, prompt_file, write_private
+from graftline.agents.environment import PROMPT_FILE_VARIABLE, make_private_home, prompt_file, write_private
 from graftline.agents.outcome import AgentOutcome
 from graftline.process import Command, Limits, ProcessIdentity, run_process
 
@@ -59,7 +59,7 @@ async def _call(
     # A program may well work in silence; only a CLI that reports what it does can be told to have stalled.
     stall_seconds = None if backend.type == "command" else limits.stall_seconds
     result = await run_process(
-        Command(invocation.argv, assignment.worktree, invocation.env, invocation.stdin),
+        Command(invocation.argv, assignment.worktree, invocation.env, invocation.stdin, family=PROMPT_FILE_VARIABLE),
         log=assignment.folder / LOG_NAME,
         limits=replace(limits, stall_seconds=stall_seconds),
         on_line=read,

@@ -26,6 +26,8 @@ UNATTENDED = {
     "GIT_TERMINAL_PROMPT": "0",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
+PROMPT_FILE_VARIABLE = "GRAFTLINE_TASK_PROMPT_FILE"
+"""The one variable that no other call has with the same value."""
 AGENT_NAME = "graftline agent"
 AGENT_EMAIL = "agent@graftline.invalid"
 
@@ -68,7 +70,7 @@ def agent_environment(
         **assignment.env,
         **(pinned or {}),
         **assignment.facts,
-        "GRAFTLINE_TASK_PROMPT_FILE": str(prompt_file(assignment.folder)),
+        PROMPT_FILE_VARIABLE: str(prompt_file(assignment.folder)),
     }
 
 

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio.to_thread
@@ -36,6 +36,7 @@ class Hub:
     config: Mapping[str, str]
     author: Identity
     committer: Identity
+    _trees: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def env(self) -> dict[str, str]:
@@ -107,12 +108,6 @@ class Hub:
         listed = await self.run(["for-each-ref", "--format=%(refname) %(objectname)", _argument(prefix)])
         return dict(line.split(" ", 1) for line in listed.text.splitlines())
 
-    async def next_attempt(self, run_id: str, task_id: str) -> int:
-        """1 + the highest number any attempt of a task has in the refs, reserved, finished or salvaged."""
-        prefixes = [f"refs/graftline/{run_id}/{kind}/{task_id}" for kind in ("task", "salvage")]
-        names = [name for prefix in prefixes for name in await self.refs(prefix)]
-        return 1 + max((int(name) for name in (ref.rpartition("/")[2] for ref in names) if name.isdecimal()), default=0)
-
     async def resolve(self, revision: str) -> str | None:
         """The commit a revision names, or None."""
         argument = f"{_argument(revision)}^{{commit}}"
@@ -120,8 +115,13 @@ class Hub:
         return found.text or None
 
     async def tree_of(self, commit: str) -> str:
-        """The tree of a commit."""
-        return (await self.run(["rev-parse", "--verify", f"{_argument(commit)}^{{tree}}"])).text
+        """The tree of a commit; asked of git once for each full commit id, whose tree can never be another."""
+        if commit not in self._trees:
+            tree = (await self.run(["rev-parse", "--verify", f"{_argument(commit)}^{{tree}}"])).text
+            if len(commit) != len(tree):  # not a full id, so it may name another commit tomorrow
+                return tree
+            self._trees[commit] = tree
+        return self._trees[commit]
 
     async def changed_paths(self, old: str, new: str) -> tuple[str, ...]:
         """Paths that differ between two commits or trees; a rename is two paths."""
@@ -153,7 +153,10 @@ class Hub:
             env |= {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
         options = [option for parent in parents for option in ("-p", _argument(parent))]
         text = commit_message(message, trailers).encode(errors="replace")
-        return (await self.run(["commit-tree", *options, "-F", "-", _argument(tree)], env=env, stdin=text)).text
+        commit = (await self.run(["commit-tree", *options, "-F", "-", _argument(tree)], env=env, stdin=text)).text
+        if len(tree) == len(commit):
+            self._trees[commit] = tree
+        return commit
 
 
 async def open_hub(repository: Repository, folder: Path) -> Hub:

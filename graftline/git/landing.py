@@ -104,7 +104,7 @@ class _Landing:
         if tip is not None and self._contains(tip, self.commit):
             return self._landed(f"{self.target.branch} contains {self.commit[:12]} already")
         if mode == "branch":
-            return self._leave("it was asked for")
+            return self._leave(f"{self.target.branch} was not to be moved")
         if tip is None:
             return self._leave(f"branch {self.target.branch} is gone")
         return self._advance(tip)

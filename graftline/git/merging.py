@@ -19,12 +19,16 @@ MERGE_CONFIG: Mapping[str, str] = MappingProxyType({"merge.directoryRenames": "f
 
 @dataclass(frozen=True)
 class Contribution:
-    """What one task adds: the commit of its attempt, and what the merge commit says of it."""
+    """What one task adds: the commit of its attempt, and what the merge commit says of it.
+
+    `date` (`@SECONDS ZONE`) is that of the merge commit; without one it is the committer date of `commit`.
+    """
 
     task_id: str
     commit: str
     title: str
     attempt: int
+    date: str | None = None
 
 
 @dataclass(frozen=True)
@@ -182,7 +186,7 @@ class Merger:
             return _Merge(None, files)
         if tree == onto.tree:
             return _Merge(onto)
-        date = await self._date(contribution.commit)
+        date = contribution.date or await self._date(contribution.commit)
         trailers = {
             "Graftline-Run": self._run_id,
             "Graftline-Task": contribution.task_id,

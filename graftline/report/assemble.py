@@ -47,8 +47,10 @@ class History:
 
     @property
     def verification(self) -> Entry | None:
-        """The last verification that was not of a dropped round."""
+        """The last verification of what is the run's result: of the commit that landed or waits, if there is one."""
         kept = [one for one in self.verifications if one.data.get("round") not in self.dropped_rounds]
+        if self.landing is not None:
+            kept = [one for one in kept if one.data["commit"] == self.landing.data["commit"]] or kept
         return kept[-1] if kept else None
 
     @property

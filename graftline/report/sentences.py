@@ -93,7 +93,7 @@ _SENTENCES: dict[EventKind, Callable[[Data], str]] = {
     ),
     EventKind.HEAL_DROPPED: lambda data: f"round {data['round']} made more tests fail, and is dropped",
     EventKind.LANDED: lambda data: str(data["text"]),
-    EventKind.LEFT_ON_BRANCH: lambda data: f"{data['text']} Take it with: {data['command']}",
+    EventKind.LEFT_ON_BRANCH: lambda data: f"{data['text']}; take it with: {data['command']}",
     EventKind.SALVAGED: lambda data: f"unfinished work kept on {data['ref']}",
     EventKind.WARNING: lambda data: f"warning: {data['text']}",
     EventKind.RUN_ENDED: lambda data: f"run ended: {data['reason']}",

@@ -46,13 +46,17 @@ print("graftline-check", platform.python_version(), version, digest)
 
 @dataclass(frozen=True)
 class TestCommand:
-    """What runs the tests. `python` is the project's interpreter, whose environment leads PATH; None: not found."""
+    """What runs the tests. `python` is the project's interpreter, whose environment leads PATH; None: not found.
+
+    `pass_env` names the variables of graftline's own environment that the tests get.
+    """
 
     __test__ = False
 
     argv: tuple[str, ...]
     runner: Literal["pytest", "command"]
     python: str | None
+    pass_env: tuple[str, ...] = ()
 
     @property
     def is_pytest(self) -> bool:
@@ -77,7 +81,7 @@ def find_test_command(
         )
     if settings.command:
         argv = (_located(settings.command[0], folder, frozenset(tracked)), *settings.command[1:])
-        return TestCommand(argv, "command", _find_python(settings, folder, environ))
+        return TestCommand(argv, "command", _find_python(settings, folder, environ), tuple(settings.pass_env))
     if settings.runner == "command":
         raise SettingsError(
             '`[test] runner = "command"` needs `[test] command`, the argv to run, such as ["make", "test"].'
@@ -87,7 +91,7 @@ def find_test_command(
     python = _find_python(settings, folder, environ)
     if python is None:
         raise SettingsError(f"No Python was found to test {folder} with. Set `[test] python`. {_WHAT_TO_DO}")
-    return TestCommand((python, "-m", "pytest"), "pytest", python)
+    return TestCommand((python, "-m", "pytest"), "pytest", python, tuple(settings.pass_env))
 
 
 async def check_test_command(command: TestCommand, *, folder: Path, environ: Mapping[str, str]) -> str:
@@ -99,7 +103,7 @@ async def check_test_command(command: TestCommand, *, folder: Path, environ: Map
     home, temporary = folder / "home", folder / "tmp"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary.mkdir(mode=0o700, exist_ok=True)
-    env = build_environment(environ, python=command.python, home=home, temporary=temporary)
+    env = build_environment(environ, python=command.python, pass_env=command.pass_env, home=home, temporary=temporary)
     if command.runner == "command":
         _require_executable(command.argv[0], env)
     if command.python is None:

@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 _PASSED = frozenset({"USER", "LOGNAME", "SHELL", "TZ", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"})
@@ -19,17 +19,20 @@ _TOOL_HOMES = {
 }
 
 
-def build_environment(environ: Mapping[str, str], *, python: str | None, home: Path, temporary: Path) -> dict[str, str]:
+def build_environment(
+    environ: Mapping[str, str], *, python: str | None, pass_env: Collection[str], home: Path, temporary: Path
+) -> dict[str, str]:
     """The environment of a test command, as far as it does not depend on the tree.
 
-    `environ` is graftline's own, of which only what is named here goes on: no key, token or setting reaches the tests.
+    `environ` is graftline's own, of which only what is named here or in `pass_env` goes on: no key, token or setting
+    reaches the tests unless a person says so.
     The folder of a virtual environment's interpreter leads PATH, as activating it would have it.
     """
     path = environ.get("PATH", os.defpath)
     env = {
         name: value
         for name, value in environ.items()
-        if name in _PASSED or name.lower() in _PROXIES or name.startswith("LC_")
+        if name in _PASSED or name in pass_env or name.lower() in _PROXIES or name.startswith("LC_")
     }
     env.setdefault("LANG", "C.UTF-8")
     for name, folder in _TOOL_HOMES.items():

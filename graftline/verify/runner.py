@@ -57,7 +57,9 @@ async def run_tests(
     # Not in `folder`, whose path may leave too little of the 108 bytes that the path of a socket can have.
     temporary = Path(tempfile.mkdtemp(prefix="graftline-"))
     try:
-        env = build_environment(environ, python=command.python, home=home, temporary=temporary)
+        env = build_environment(
+            environ, python=command.python, pass_env=command.pass_env, home=home, temporary=temporary
+        )
         python_path = source_path(worktree)
         with open_report(folder / "report.jsonl") as stream:
             if command.is_pytest:

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
+import anyio
 import pytest
 
+from graftline.server import stop_server
+from tests.e2e.graftline_process import Graftline, RecordedClaude
 from tests.model_server import ModelServer
 
 _FOLDER = Path(__file__).parent
@@ -44,6 +47,23 @@ def claude_binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if pinned not in versions:
         _cannot_run(f"the tests are for the Claude Code CLI {pinned}, installed is {', '.join(versions)}")
     return versions[pinned]
+
+
+@pytest.fixture(scope="session")
+def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One state directory for all runs: the first starts its Prefect server and keeps it, which takes seconds."""
+    folder = tmp_path_factory.mktemp("graftline-state")
+    yield folder
+    assert anyio.run(stop_server, folder), "somebody still uses the server of a state directory no run of which is left"
+
+
+@pytest.fixture
+def graftline(
+    claude_binary: Path, state_dir: Path, isolated_environment: Path, tmp_path: Path, model_server: ModelServer
+) -> Graftline:
+    """Graftline, whose Claude Code talks to the test's own model."""
+    claude = RecordedClaude.around(claude_binary, tmp_path / "bin")
+    return Graftline(claude, state_dir, isolated_environment, model_server.url)
 
 
 def _version(binary: Path, environment: dict[str, str]) -> str:

@@ -127,16 +127,6 @@ async def test_a_ref_moves_only_from_where_it_was_seen(make_repository: MakeRepo
     assert await hub.refs("refs/graftline/run1/task") == {}
 
 
-async def test_the_next_attempt_is_one_more_than_the_highest(
-    make_repository: MakeRepository, open_scene: OpenScene
-) -> None:
-    _, hub, target = await open_scene(make_repository())
-    assert await hub.next_attempt("run1", "a") == 1
-    for ref in ("run1/task/a/2", "run1/task/a/10", "run1/salvage/a/11", "run1/task/ab/90", "run2/task/a/70"):
-        await hub.create_ref(f"refs/graftline/{ref}", target.commit)
-    assert await hub.next_attempt("run1", "a") == 12
-
-
 async def test_commits_are_the_users_and_the_same_input_gives_the_same_commit(
     make_repository: MakeRepository, open_scene: OpenScene
 ) -> None:

@@ -22,8 +22,11 @@ def test_environment_is_built_up_and_not_inherited(tmp_path: Path) -> None:
         "GRAFTLINE_COST__MAX_USD": "1",
         "ANTHROPIC_API_KEY": "secret",
         "AWS_SECRET_ACCESS_KEY": "secret",
+        "DATABASE_URL": "postgres://localhost/test",
     }
-    env = build_environment(environ, python=None, home=tmp_path / "home", temporary=tmp_path / "tmp")
+    env = build_environment(
+        environ, python=None, pass_env=["DATABASE_URL"], home=tmp_path / "home", temporary=tmp_path / "tmp"
+    )
 
     assert env == {
         "HOME": str(tmp_path / "home"),
@@ -35,6 +38,7 @@ def test_environment_is_built_up_and_not_inherited(tmp_path: Path) -> None:
         "HTTPS_PROXY": "http://proxy",
         "CARGO_HOME": str(tmp_path / "cargo"),
         "RUSTUP_HOME": str(home / ".rustup"),
+        "DATABASE_URL": "postgres://localhost/test",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
     }
@@ -47,7 +51,7 @@ def test_virtual_environment_leads_the_path_as_if_it_were_active(tmp_path: Path)
     python = environment / "bin" / "python"
     python.symlink_to("/usr/bin/env")  # a link out of it, as an interpreter is
 
-    env = build_environment({"PATH": "/usr/bin"}, python=str(python), home=tmp_path, temporary=tmp_path)
+    env = build_environment({"PATH": "/usr/bin"}, python=str(python), pass_env=(), home=tmp_path, temporary=tmp_path)
     assert (env["VIRTUAL_ENV"], env["PATH"]) == (str(environment), f"{environment}/bin:/usr/bin")
     assert virtual_environment("/usr/bin/python3") is None
 
