@@ -20,6 +20,7 @@ app = App(
     help="Run a plan of coding tasks with AI agents in parallel git worktrees; what lands is what was tested.",
     version=__version__,
     default_parameter=Parameter(show_default=_is_told),
+    suppress_keyboard_interrupt=False,  # it would turn into an exit before anybody can say what it ended
 )
 app.command("graftline.cli.run:run", name="run", help="Run a plan: agents, merge, tests, heal, landing.")
 app.command("graftline.cli.plan:plan", name="plan", help="Check a plan file and show it; write it as a Prefect flow.")

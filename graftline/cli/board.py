@@ -112,9 +112,11 @@ class LiveTable:
 
     def render(self) -> RenderableType:
         """The table as it stands now."""
-        table = Table(box=None, pad_edge=False, caption=Text(self._doing, overflow="ellipsis", no_wrap=True))
-        for heading in ("task", "state", "time", "after", "what"):
+        doing = Text(self._doing, overflow="ellipsis", no_wrap=True)
+        table = Table(box=None, pad_edge=False, expand=True, caption=doing, caption_justify="left")
+        for heading in ("task", "state", "time", "after"):
             table.add_column(heading, no_wrap=True, overflow="ellipsis")
+        table.add_column("what", ratio=1, no_wrap=True, overflow="ellipsis")  # takes what the others leave
         for task_id, row in self._rows.items():
             seconds = row.seconds if row.seconds is not None or row.since is None else monotonic() - row.since
             table.add_row(

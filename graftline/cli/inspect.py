@@ -44,7 +44,9 @@ def status(
     if json:
         sys.stdout.write(to_json(report))
     else:
-        print_report(report, stdout_console())
+        console = stdout_console()
+        console.say(f"Run: {report.run} ({report.flow_run_id}) of {records.pinned.repository}")
+        print_report(report, console)
     return 0
 
 

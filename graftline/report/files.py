@@ -18,8 +18,7 @@ def save_report(report: Report, run: RunFolder) -> None:
 
 
 def write_report(report: Report, path: Path) -> None:
-    """Write the report where a person asked for it: JSON or Markdown, by the ending of the name."""
-    check_report_path(path)
+    """Write the report where a person asked for it: JSON when the name ends so, else Markdown."""
     try:
         path.write_text(to_json(report) if path.suffix == ".json" else to_markdown(report), encoding="utf-8")
     except OSError as error:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shlex
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from graftline.server import read_address
 from tests.conftest import MakeRepository, run_git
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 120
+SECONDS = 40
 """How long a process may take before the test gives up: far longer than it does."""
 HOLD_SERVER = """
 import asyncio, pathlib, sys
@@ -134,10 +135,38 @@ def shell(line: str) -> Step:
     return {"run": ["sh", "-ec", line]}
 
 
-def signal_and_wait(started: Path, go_on: Path) -> Step:
-    """A step that says that the agent is there, and waits until it may go on."""
-    names = shlex.quote(str(started)), shlex.quote(str(go_on))
-    return shell("echo $PPID > {0}.new; mv {0}.new {0}; until test -e {1}; do sleep 0.05; done".format(*names))
+@dataclass(frozen=True)
+class Meeting:
+    """Where an agent and a test wait for each other: two pipes with names."""
+
+    started: Path
+    go_on: Path
+
+    @classmethod
+    def at(cls, folder: Path) -> "Meeting":
+        """Make the pipes."""
+        meeting = cls(folder / "started", folder / "go on")
+        os.mkfifo(meeting.started)
+        os.mkfifo(meeting.go_on)
+        return meeting
+
+    @property
+    def step(self) -> Step:
+        """What the agent does: it says that it is there, and waits."""
+        return shell(f"echo $PPID > {shlex.quote(str(self.started))}; read go < {shlex.quote(str(self.go_on))}")
+
+    def wait(self) -> int:
+        """Wait for the agent; its process id."""
+        descriptor = os.open(self.started, os.O_RDWR)  # which waits for nobody, and sees no end
+        try:
+            assert select.select([descriptor], [], [], SECONDS)[0], "no agent came"
+            return int(os.read(descriptor, 100))
+        finally:
+            os.close(descriptor)
+
+    def release(self) -> None:
+        """Let the agent go on."""
+        self.go_on.write_text("go\n")
 
 
 @pytest.fixture(scope="session")

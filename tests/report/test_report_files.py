@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from graftline.errors import CannotRunError, UserError
-from graftline.report.files import read_report, save_report, write_report
+from graftline.report.files import check_report_path, read_report, save_report, write_report
 from graftline.report.markdown import to_markdown
 from graftline.report.model import Report, to_json
 from graftline.store import RunFolder, repository_store
@@ -46,8 +46,14 @@ def test_form_follows_the_ending(make_report: MakeReport, tmp_path: Path) -> Non
     write_report(report, tmp_path / "out.md")
     assert (tmp_path / "out.json").read_text(encoding="utf-8") == to_json(report)
     assert (tmp_path / "out.md").read_text(encoding="utf-8") == to_markdown(report)
+
+
+def test_place_that_cannot_be_is_refused_beforehand(tmp_path: Path) -> None:
+    check_report_path(tmp_path / "out.md")
     with pytest.raises(UserError, match=r"must end in \.json or \.md"):
-        write_report(report, tmp_path / "out.html")
+        check_report_path(tmp_path / "out.html")
+    with pytest.raises(UserError, match="there is no folder"):
+        check_report_path(tmp_path / "missing" / "out.md")
 
 
 def test_place_that_cannot_be_written_is_named(make_report: MakeReport, tmp_path: Path) -> None:
