@@ -249,17 +249,10 @@ def test_help_and_versions_are_told_without_importing_prefect(
 ) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PREFECT_IMPORTED, *arguments],
-<<<<<<< HEAD
-        check=False,
-        env=project.env(),
-        capture_output=True,
-        text=True,
-=======
         env=project.env(),
         capture_output=True,
         text=True,
         check=False,
->>>>>>> part/cli
     )
 
     assert (done.returncode, done.stderr) == (0, "False\n")
