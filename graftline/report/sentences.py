@@ -58,13 +58,14 @@ def _conflicts(data: Data) -> str:
     return f"; conflicts: {'; '.join(told)}"
 
 
-def _tests(data: Data) -> str:
-    tests = data.get("tests")
-    return f"{tests['passed']} passed, {tests['failed']} failed" if isinstance(tests, dict) else "untested"
-
-
 def _verdict(data: Data) -> str:
-    return f"tests {'green' if data['passed'] else 'red'}: {_tests(data)} ({data['reason']})"
+    tests = data.get("tests")
+    if not isinstance(tests, dict):
+        return str(data["reason"])
+    color = "green" if data["passed"] else "red"
+    if tests["passed"] is None:  # a command that does not say how many
+        return f"tests {color}: {data['reason']}"
+    return f"tests {color}: {tests['passed']} passed, {tests['failed']} failed ({data['reason']})"
 
 
 def _argv(value: JsonValue) -> str:
