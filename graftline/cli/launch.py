@@ -76,8 +76,8 @@ class Launch:
             problem = await client.api_healthcheck()
         if problem is not None:
             raise ServerUnavailableError(
-                f"no Prefect server answers at {server.api_url} ({problem}): start it, or correct PREFECT_API_URL or the "
-                "active Prefect profile; with neither, graftline starts a server of its own"
+                f"no Prefect server answers at {server.api_url} ({problem}): start it, or correct PREFECT_API_URL or "
+                "the active Prefect profile; with neither, graftline starts a server of its own"
             )
 
         def watch(entry: Entry) -> None:

@@ -58,13 +58,11 @@ def _conflicts(data: Data) -> str:
     return f"; conflicts: {'; '.join(told)}"
 
 
-def _tests(data: Data) -> str:
-    tests = data.get("tests")
-    return f"{tests['passed']} passed, {tests['failed']} failed" if isinstance(tests, dict) else "untested"
-
-
 def _verdict(data: Data) -> str:
-    return f"tests {'green' if data['passed'] else 'red'}: {_tests(data)} ({data['reason']})"
+    tests = data.get("tests")
+    counted = isinstance(tests, dict) and tests["passed"] is not None and tests["failed"] is not None
+    counts = f"{tests['passed']} passed, {tests['failed']} failed; " if isinstance(tests, dict) and counted else ""
+    return f"tests {'green' if data['passed'] else 'red'}: {counts}{data['reason']}"
 
 
 def _argv(value: JsonValue) -> str:
