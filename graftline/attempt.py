@@ -1,8 +1,9 @@
 """One attempt: a worktree is cut, set up, handed to an agent, and what the agent did is judged and kept.
 
-The order at the end matters to whoever enters the run again after a crash: the attempt's record, its ref in the hub,
-its row in the ledger, and only then the release of its slot. Nothing an agent wrote is ever only in a worktree that is
-removed: what did not make it is on a salvage ref first.
+The order matters to whoever enters the run again after a crash: the row in the ledger is there before the agent is, and
+gets its cost the moment the agent ends; then come the attempt's record, its ref in the hub, and only then the release
+of its slot. Nothing an agent wrote is ever only in a worktree that is removed: what did not make it is on a salvage ref
+first.
 """
 
 import uuid
@@ -134,7 +135,10 @@ async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds
         def on_progress(text: str) -> None:
             run.journal.append(EventKind.AGENT_PROGRESS, task=place.task, attempt=place.number, text=text)
 
+        begun: list[ProcessIdentity] = []
+
         def on_start(agent: ProcessIdentity) -> None:
+            begun.append(agent)
             run.journal.append(
                 EventKind.AGENT_PROCESS, task=place.task, attempt=place.number, pid=agent.pid, started=agent.started
             )
@@ -145,6 +149,8 @@ async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds
                 backend, assignment, limits=limits, on_progress=on_progress, on_start=on_start
             )
         except (CannotRunError, UserError) as error:
+            if begun:
+                raise
             # Nothing was started: the profile, the task's environment or this machine is not as it has to be.
             call.outcome = not_called(backend, OutcomeKind.CONFIG, str(error))
         return call.outcome
@@ -210,7 +216,9 @@ def _warn_once(run: Run, before_usd: float) -> None:
     """Say so the first time the run has spent its `warn_usd`."""
     spent = run.ledger.account(run.id).estimated_usd
     if before_usd < run.settings.cost.warn_usd <= spent:
-        run.journal.append(EventKind.WARNING, text=f"${spent:.2f} spent of the cap of ${run.settings.cost.max_usd:.2f}")
+        run.journal.append(
+            EventKind.WARNING, text=f"${spent:.2f} spent or reserved of the cap of ${run.settings.cost.max_usd:.2f}"
+        )
 
 
 def _facts(run: Run, ask: Ask, place: Place) -> dict[str, str]:

@@ -150,7 +150,7 @@ class Plan(BaseModel):
 
     version: Literal["1"] = Field(default="1", description="Version of this format")
     title: OneLine = Field(default="", description="One line; names the run and its branch")
-    description: Text = Field(default="", description="For people; agents get it as context")
+    description: Text = Field(default="", description="For people")
     tasks: tuple[TaskSpec, ...] = Field(min_length=1, description="The tasks, in plan order")
 
     def task(self, task_id: str) -> TaskSpec:

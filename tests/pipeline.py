@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 import yaml
@@ -25,9 +25,11 @@ from graftline.git.command import git
 from graftline.journal import Entry, EventKind, Journal
 from graftline.ledger import Account, Ledger
 from graftline.plan import Plan, TaskSpec
+from graftline.preflight import check_request
 from graftline.report.files import read_report
 from graftline.report.model import Report, TaskReport
 from graftline.request import BuildRequest
+from graftline.run import Run, prepare_run
 from graftline.store import RunFolder, repository_store, state_directory
 from tests.conftest import MakeRepository, run_git
 
@@ -200,6 +202,21 @@ class Project:
         self.configure(script, heals or {}, settings or {})
         return await self.enter(await self.schedule(tasks, **request))
 
+    async def open(
+        self,
+        tasks: Sequence[TaskSpec],
+        script: Script,
+        *,
+        heals: Script | None = None,
+        settings: Tables | None = None,
+        **request: object,
+    ) -> Run:
+        """An open run of a plan, prepared as `build` does it, whose steps a test calls itself."""
+        self.configure(script, heals or {}, settings or {})
+        plan = Plan(title="Test plan", tasks=tuple(tasks))
+        wanted = BuildRequest.model_validate({"repository": str(self.path), "plan": plan, **request})
+        return await prepare_run(await check_request(wanted, os.environ), str(uuid4()), os.environ)
+
     async def schedule(self, tasks: Sequence[TaskSpec], **request: object) -> str:
         """Make a flow run of `build` and return its id; `enter` runs it."""
         from prefect.client.orchestration import get_client  # noqa: PLC0415 - see the module's docstring
@@ -228,19 +245,27 @@ class Project:
         await run_flow_async(build, flow_run=flow_run, parameters=parameters, return_type="state")
         return await self.built(run_id)
 
+    def folder(self, run_id: str) -> RunFolder:
+        """Where a run keeps its records."""
+        return repository_store(state_directory(os.environ), str((self.path / ".git").resolve())).run(run_id)
+
+    def journal(self, run_id: str) -> list[Entry]:
+        """What a run has recorded so far; nothing before it is prepared."""
+        file = self.folder(run_id).journal
+        return Journal.open(file).entries() if file.exists() else []
+
     async def built(self, run_id: str) -> Built:
         """What the records, and Prefect's server, say of a run that ended."""
         from prefect.client.orchestration import get_client  # noqa: PLC0415 - see the module's docstring
 
         async with get_client() as client:
             state = (await client.read_flow_run(UUID(run_id))).state
-        state_dir = state_directory(os.environ)
-        folder = repository_store(state_dir, str((self.path / ".git").resolve())).run(run_id)
+        folder = self.folder(run_id)
         report = read_report(folder)
         assert report is not None, state
         assert state is not None
-        entries = tuple(Journal.open(folder.journal).entries())
-        return Built(report, entries, Ledger.open(state_dir).account(run_id), state, folder)
+        entries = tuple(self.journal(run_id))
+        return Built(report, entries, Ledger.open(state_directory(os.environ)).account(run_id), state, folder)
 
 
 def _plain(script: Script) -> dict[str, object]:
@@ -274,9 +299,15 @@ def prefect_server() -> Iterator[None]:
 
 
 @pytest.fixture
-def project(prefect_server: None, make_repository: MakeRepository, tmp_path: Path) -> Project:
+def project(prefect_server: None, offline_project: Project) -> Project:
     """A repository with a small Python package and its tests, whose agent does what the test's script says."""
     del prefect_server  # it only has to be there
+    return offline_project
+
+
+@pytest.fixture
+def offline_project(make_repository: MakeRepository, tmp_path: Path) -> Project:
+    """The same without a Prefect server: runs can be opened, and their steps called, but no flow runs."""
     path = make_repository(FILES, name="project")
     (path / ".git" / "info" / "exclude").write_text("graftline.toml\n")
     signals = tmp_path / "signals"

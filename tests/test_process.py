@@ -8,7 +8,7 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from graftline.process import (
 )
 
 # Far beyond what any of these children needs: a test that meets it has failed.
+STRANGERS: set[str] = set()
 PATIENT = Limits(wall_seconds=30, grace_seconds=0.2)
 
 
@@ -337,9 +338,18 @@ async def test_second_cancellation_cuts_the_grace_short_and_nothing_else(tmp_pat
     assert not children()
 
 
-def children() -> str:
-    """The pids of our own children, zombies included."""
-    return Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text()
+def children() -> set[str]:
+    """The pids of our own children, zombies included, that this module's tests have started."""
+    listed = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
+    return set(listed.read_text().split()) - STRANGERS if listed.exists() else set()
+
+
+@pytest.fixture(autouse=True)
+def strangers() -> Iterator[None]:
+    """The children there are already, such as a Prefect server of other tests, are none of ours."""
+    STRANGERS.update(children())
+    yield
+    STRANGERS.clear()
 
 
 @pytest.mark.parametrize("cancellations", [1, 3])

@@ -15,13 +15,16 @@ async def take_branch(repository: Repository, hub: Hub, *, commit: str, branch: 
     Raises:
         RepositoryError: the branch exists, or another branch or folder of refs is in its way.
     """
-    if await anyio.to_thread.run_sync(branch_tip, repository, branch) is not None:
-        raise RepositoryError(f"{repository.path} has a branch {branch!r} already: name another with --branch")
-    await check_result_branch(repository, branch)
+    try:
+        await check_result_branch(repository, branch)
+    except RepositoryError as error:
+        raise RepositoryError(f"a branch {branch!r} cannot be made: name another with --branch ({error})") from error
     await anyio.to_thread.run_sync(_fetch, repository, hub, commit, branch)
 
 
 def _fetch(repository: Repository, hub: Hub, commit: str, branch: str) -> None:
+    if branch_tip(repository, branch) is not None:
+        raise RepositoryError(f"{repository.path} has a branch {branch!r} already: name another with --branch")
     fixed = ["--quiet", "--no-write-fetch-head", "--no-tags", "--no-recurse-submodules", "--no-auto-gc"]
     git(
         ["fetch", *fixed, str(hub.git_dir), f"{commit}:refs/heads/{branch}"],

@@ -74,7 +74,7 @@ def _parts(report: Report) -> Iterator[str]:
     yield f"{escape(report.reason, 1000)}\n\n"
     yield f"- Result: {escape(result_place(report))}\n"
     yield f"- Base: {code_span(short_commit(report.base_commit))}\n"
-    yield f"- Tests: {escape(tests_line(report.tests))}\n"
+    yield f"- Tests: {escape(tests_line(report))}\n"
     yield f"- Cost: {total_cost(report)}\n"
     yield f"- Time: {duration(report.seconds)}\n"
     if command := next_command(report):

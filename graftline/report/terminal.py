@@ -52,7 +52,7 @@ def print_report(report: Report, console: Console) -> None:
         _print_line(console, "Kept work", f"{kept.task}: {kept.ref} at {short_commit(kept.commit)}")
     for note in report.notes:
         _print_line(console, "Note", note)
-    _print_line(console, "Tests", tests_line(report.tests))
+    _print_line(console, "Tests", tests_line(report))
     _print_line(console, "Cost", f"{total_cost(report)} in {duration(report.seconds)}")
     _print_line(console, "Result", result_place(report), "bold")
     _print_line(console, _headline(report.state), report.reason, "green" if EXIT_CODES[report.state] == 0 else "red")

@@ -4,7 +4,7 @@ import math
 import shlex
 from collections.abc import Sequence
 
-from graftline.report.model import AttemptReport, HealReport, Report, RunState, TaskState, TestReport
+from graftline.report.model import AttemptReport, HealReport, Report, RunState, TaskState
 
 
 def short_commit(commit: str | None) -> str:
@@ -61,10 +61,11 @@ def result_place(report: Report) -> str:
     return f"{report.target} was not moved"
 
 
-def tests_line(tests: TestReport | None) -> str:
+def tests_line(report: Report) -> str:
     """How the tests ended, in a line."""
+    tests = report.tests
     if tests is None:
-        return "not run"
+        return 'untested ([test] runner = "none")' if report.landed_commit or report.branch else "not run"
     counts = "" if tests.passed is None or tests.failed is None else f": {tests.passed} passed, {tests.failed} failed"
     base = f"; {len(tests.base_failures)} failed before this run" if tests.base_failures else ""
     return f"{shlex.join(tests.command)} ended with {tests.exit_code}{counts}{base}"

@@ -101,8 +101,8 @@ def foreign_imports(worktree: str) -> list[str]:
     found: dict[str, str] = {}
     for name, module in sorted(sys.modules.items()):
         top = name.partition(".")[0]
-        if top in found or name == "__main__" or not isinstance(module, types.ModuleType):
-            continue
+        if top in found or name == "__main__" or not issubclass(type(module), types.ModuleType):
+            continue  # `isinstance` is not enough: some extensions put things there that only claim to be modules
         # A lazy module loads itself on any ordinary attribute access; this one does not wake it.
         file = types.ModuleType.__getattribute__(module, "__dict__").get("__file__")
         if not isinstance(file, str):

@@ -80,7 +80,7 @@ def test_a_run_can_be_watched_lands_and_can_be_looked_at_afterwards(
     assert project.git("diff", before, f"graftline/{report.run}") + "\n" == difference
     assert answer("take", "--task", "second", "--branch", "mine").startswith("mine is at ")
     assert main(["take", "--branch", "mine"]) == 2
-    assert "has a branch 'mine'" in capfd.readouterr().err
+    assert "a branch 'mine' cannot be made: name another with --branch" in capfd.readouterr().err
 
 
 def test_a_terminal_shows_a_live_table_and_agents_cannot_steer_it(served_project: Project, tmp_path: Path) -> None:

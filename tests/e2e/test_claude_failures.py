@@ -17,9 +17,12 @@ pytestmark = [pytest.mark.cli, pytest.mark.prefect]
 UNTESTED = {"GRAFTLINE_TEST__RUNNER": "none"}
 
 
-def plan(first: str, *others: str) -> str:
+def plan(first: str, *others: str, agent: str = "claude-code") -> str:
     """A task, and others that depend on it and not on each other."""
-    specs = [{"id": first}, *({"id": task, "depends_on": [first]} for task in others)]
+    specs = [
+        {"id": first, "agent": agent},
+        *({"id": task, "agent": agent, "depends_on": [first]} for task in others),
+    ]
     front = json.dumps({"version": "1", "title": "Failures", "tasks": specs})
     return "\n".join([f"---\n{front}\n---", *(f"## {task}\nBUILD-{task}\n" for task in (first, *others))])
 
@@ -54,6 +57,9 @@ def test_a_refused_key_stops_dispatch_and_keeps_what_is_finished(
     graftline: Graftline, model_server: ModelServer, repository: Path
 ) -> None:
     before = git(repository, "rev-parse", "main")
+    # By default the CLI tries a refused key four more times, which takes ten seconds.
+    profile = ["type = 'claude-code'", f"binary = '{graftline.claude.path}'", "env = {CLAUDE_CODE_MAX_RETRIES = '0'}"]
+    (repository / "graftline.toml").write_text("\n".join(["[agents.impatient]", *profile]))
     model_server.scenario(
         {
             "scenarios": [
@@ -63,7 +69,9 @@ def test_a_refused_key_stops_dispatch_and_keeps_what_is_finished(
         }
     )
 
-    finished = graftline.run_plan(repository, plan("first", "second", "third"), "--agents", "1", **UNTESTED)
+    finished = graftline.run_plan(
+        repository, plan("first", "second", "third", agent="impatient"), "--agents", "1", **UNTESTED
+    )
 
     assert finished.status == ExitCode.WORK_FAILED, finished.stderr
     report = finished.report

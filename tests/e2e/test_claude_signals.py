@@ -43,12 +43,16 @@ def tool_has_come_to(ending: Ending, record: RequestRecord) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("number", "code"),
-    [(signal.SIGINT, ExitCode.SIGINT), (signal.SIGTERM, ExitCode.SIGTERM)],
-    ids=lambda each: each.name,
+    ("signals", "code"),
+    [
+        ((signal.SIGINT,), ExitCode.SIGINT),
+        ((signal.SIGINT, signal.SIGINT), ExitCode.SIGINT),
+        ((signal.SIGTERM,), ExitCode.SIGTERM),
+    ],
+    ids=["SIGINT", "SIGINT-twice", "SIGTERM"],
 )
 def test_a_signal_ends_agents_and_their_commands_and_keeps_what_they_wrote(
-    graftline: Graftline, model_server: ModelServer, tmp_path: Path, number: signal.Signals, code: ExitCode
+    graftline: Graftline, model_server: ModelServer, tmp_path: Path, signals: tuple[signal.Signals, ...], code: ExitCode
 ) -> None:
     repository = new_repository(tmp_path / "repository", {"wait.py": WAIT})
     before = git(repository, "rev-parse", "main")
@@ -69,7 +73,13 @@ def test_a_signal_ends_agents_and_their_commands_and_keeps_what_they_wrote(
     process = graftline.start_plan(repository, PLAN, GRAFTLINE_TEST__RUNNER="none")
     model_server.wait_for(lambda record: tool_has_come_to(Ending.HANGING, record), timeout_seconds=PATIENCE_SECONDS)
 
-    os.killpg(process.pid, number)
+    first, *impatient = signals
+    os.killpg(process.pid, first)
+    for again in impatient:  # while what was written is being kept
+        model_server.wait_for(
+            lambda record: tool_has_come_to(Ending.CLIENT_GONE, record), timeout_seconds=PATIENCE_SECONDS
+        )
+        os.killpg(process.pid, again)
 
     finished = finish(process)
     assert finished.status == code, finished.stderr

@@ -16,6 +16,7 @@ from tests.pipeline import (
     Built,
     Project,
     Script,
+    Step,
     Tables,
     fail,
     hanging,
@@ -179,7 +180,7 @@ async def test_a_failed_attempt_is_followed_by_another_until_the_run_has_no_extr
 async def test_the_limits_of_a_run_and_of_a_group_hold(project: Project) -> None:
     log = project.signals / "log"
     grouped = project.signals / "grouped"
-    steps = [note(log, "+"), {"sleep": 0.15}, note(log, "-")]
+    steps: list[Step] = [note(log, "+"), {"sleep": 0.15}, note(log, "-")]
     tasks = [
         *(task(f"free{number}") for number in range(3)),
         *(task(f"grouped{number}", concurrency_group="database") for number in range(3)),

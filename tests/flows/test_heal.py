@@ -4,7 +4,7 @@ import shlex
 
 from graftline.journal import EventKind
 from graftline.report.model import HealOutcome, RunState, TestFailure, exit_code
-from tests.pipeline import PYTEST, Built, Project, Script, edit, note, runs_flows, task, write
+from tests.pipeline import PYTEST, Built, Project, Script, Tables, edit, note, runs_flows, task, write
 
 pytestmark = runs_flows
 
@@ -131,7 +131,7 @@ async def test_a_setup_command_that_fails_ends_the_attempt_before_the_agent_is_p
     setup = f"sh -c 'echo setting up >> {marker}; echo no network >&2; ! test -e poison.txt'"
     tasks = [task("poisons"), task("after", "poisons")]
     script: Script = {"poisons": [write("poison.txt")], "after": [note(called, "after")]}
-    settings = {"worktree": {"setup": [setup]}, "agents.scripted": {"cost_usd": 1.0}}
+    settings: Tables = {"worktree": {"setup": [setup]}, "agents.scripted": {"cost_usd": 1.0}}
     built = await project.build(tasks, script, settings=settings)
 
     assert built.states == {"poisons": "succeeded", "after": "failed"}

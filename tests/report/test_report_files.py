@@ -59,3 +59,6 @@ def test_place_that_cannot_be_is_refused_beforehand(tmp_path: Path) -> None:
 def test_place_that_cannot_be_written_is_named(make_report: MakeReport, tmp_path: Path) -> None:
     with pytest.raises(CannotRunError, match=r"missing/out\.md: No such file"):
         write_report(make_report("x"), tmp_path / "missing" / "out.md")
+    (tmp_path / "out.md").mkdir()
+    with pytest.raises(CannotRunError, match=r"out\.md: Is a directory"):
+        write_report(make_report("x"), tmp_path / "out.md")

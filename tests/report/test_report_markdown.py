@@ -90,7 +90,7 @@ def test_quiet_report_has_no_empty_sections(make_report: MakeReport) -> None:
     )
     markdown = to_markdown(report)
     assert [line for line in markdown.splitlines() if line.startswith("## ")] == ["## Tasks"]
-    assert "- Tests: not run" in markdown
+    assert "- Tests: untested" in markdown
 
 
 @pytest.mark.parametrize("message", ["é`" * 3000, "line\n" * 2000])

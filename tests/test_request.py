@@ -1,0 +1,42 @@
+"""The parameter of the flow, which other systems send and nobody has to have validated before."""
+
+import pytest
+from pydantic import ValidationError
+
+from graftline.plan import Plan, TaskSpec
+from graftline.request import BuildRequest, RequestLimits
+
+PLAN = Plan(tasks=(TaskSpec(id="a", prompt="do it"),))
+
+
+@pytest.mark.parametrize("fields", [{}, {"plan_file": "plan.md", "plan": PLAN}])
+def test_a_request_names_one_plan(fields: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="give either plan_file or plan, and not both"):
+        BuildRequest.model_validate(fields)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"max_cost": 1}, {"repository": ""}, {"land": "push"}, {"limits": {"max_concurrent": 0}}, {"limits": {"x": 1}}],
+)
+def test_what_nobody_knows_or_nobody_can_do_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        BuildRequest.model_validate({"plan_file": "plan.md", **wrong})
+
+
+def test_only_what_a_request_decides_overrides_the_settings() -> None:
+    assert BuildRequest(plan=PLAN).overrides() == {}
+    limits = RequestLimits(max_concurrent=2, max_cost_usd=0, task_timeout_seconds=5, run_timeout_seconds=60)
+    assert BuildRequest(plan=PLAN, agent="x", land="branch", limits=limits).overrides() == {
+        "agent.backend": "x",
+        "agent.max_concurrent": 2,
+        "cost.max_usd": 0,
+        "timeouts.task_seconds": 5,
+        "timeouts.run_seconds": 60,
+        "git.land": "branch",
+    }
+
+
+def test_a_request_survives_the_json_that_prefect_stores() -> None:
+    request = BuildRequest(plan=PLAN, target="main", limits=RequestLimits(max_cost_usd=1))
+    assert BuildRequest.model_validate_json(request.model_dump_json()) == request
