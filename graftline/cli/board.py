@@ -49,12 +49,10 @@ def open_board(graph: Graph, *, quiet: bool) -> Iterator[Board]:
         yield table
 
 
-LASTING = frozenset(
-    {EventKind.PLAN_NOTED, EventKind.WARNING, EventKind.VERIFY_ENDED, EventKind.MERGE_DONE, EventKind.HEAL_DROPPED}
-)
+LASTING = frozenset({EventKind.WARNING, EventKind.VERIFY_ENDED, EventKind.MERGE_DONE, EventKind.HEAL_DROPPED})
 """What stays above a live table, which shows only how things stand."""
-CHATTER = frozenset({EventKind.AGENT_PROGRESS, EventKind.AGENT_PROCESS})
-"""What one line per event leaves out: it is in the agent's log and in the journal."""
+CHATTER = frozenset({EventKind.AGENT_PROGRESS, EventKind.AGENT_PROCESS, EventKind.PLAN_NOTED})
+"""What one line per event leaves out: it is in the agent's log and in the journal, or was said before the run began."""
 
 
 class Lines:

@@ -12,6 +12,7 @@ import anyio
 
 from graftline.cli.board import Board
 from graftline.cli.signals import run_until_signal
+from graftline.errors import ServerUnavailableError
 from graftline.git.hub import open_hub
 from graftline.journal import Entry, EventKind, listening
 from graftline.preflight import Checked
@@ -65,10 +66,19 @@ class Launch:
             await asyncio.gather(hub, return_exceptions=True)
 
     async def _build(self, server: Server, board: Board) -> None:
-        from prefect.exceptions import CancelledRun, FailedRun  # noqa: PLC0415  now that the server's address is known
+        from prefect.client.orchestration import get_client  # noqa: PLC0415  now that the server's address is known
+        from prefect.exceptions import CancelledRun, FailedRun  # noqa: PLC0415
 
         from graftline.flows.build import build  # noqa: PLC0415  imports Prefect
         from graftline.tasks.report import flush_logs  # noqa: PLC0415  imports Prefect
+
+        async with get_client() as client:
+            problem = await client.api_healthcheck()
+        if problem is not None:
+            raise ServerUnavailableError(
+                f"no Prefect server answers at {server.api_url} ({problem}): start it, or correct PREFECT_API_URL or "
+                "the active Prefect profile; with neither, graftline starts a server of its own"
+            )
 
         def watch(entry: Entry) -> None:
             if entry.event is EventKind.RUN_PREPARED:

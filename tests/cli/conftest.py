@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 import yaml
@@ -31,6 +32,8 @@ async def main():
 asyncio.run(main())
 """
 
+NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
+
 Step = dict[str, object]
 
 
@@ -50,7 +53,6 @@ class Project:
     path: Path
     outside: Path
     state_dir: Path
-    script: dict[str, Sequence[Step]] = field(default_factory=dict)
 
     @property
     def plan(self) -> Path:
@@ -62,7 +64,7 @@ class Project:
         document = {
             "version": "1",
             "title": "A plan",
-            "tasks": [{"prompt": f"do {task['id']}"} | task for task in tasks],
+            "tasks": [{"prompt": f"do {task['id']}", **task} for task in tasks],
         }
         self.plan.write_text(yaml.safe_dump(document, sort_keys=False))
         self.write_script(script)
@@ -72,19 +74,23 @@ class Project:
         """Write what the agents do."""
         (self.outside / "script.yaml").write_text(yaml.safe_dump({"tasks": {k: list(v) for k, v in script.items()}}))
 
-    def env(self, **variables: str) -> dict[str, str]:
+    def env(self, variables: Mapping[str, str] = NO_VARIABLES) -> dict[str, str]:
         """The environment a command runs in."""
         return {**os.environ, "PYTHONPATH": str(ROOT), "GRAFTLINE_STATE_DIR": str(self.state_dir), **variables}
 
     def start(
-        self, *arguments: str | Path, cwd: Path | None = None, stderr: int = subprocess.PIPE, **variables: str
+        self,
+        *arguments: str | Path,
+        cwd: Path | None = None,
+        stderr: int = subprocess.PIPE,
+        variables: Mapping[str, str] = NO_VARIABLES,
     ) -> "subprocess.Popen[str]":
         """Start `graftline` in the repository, or Python on a file when the first argument is one."""
         first = [] if str(arguments[0]).endswith(".py") else ["-m", "graftline"]
         return subprocess.Popen(
             [sys.executable, *first, *map(str, arguments)],
             cwd=cwd or self.path,
-            env=self.env(**variables),
+            env=self.env(variables),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,
@@ -93,7 +99,7 @@ class Project:
 
     def run(self, *arguments: str | Path, cwd: Path | None = None, **variables: str) -> Ended:
         """Run `graftline` to its end."""
-        return finish(self.start(*arguments, cwd=cwd, **variables))
+        return finish(self.start(*arguments, cwd=cwd, variables=variables))
 
     def git(self, *arguments: str) -> str:
         """A git command of the person's."""

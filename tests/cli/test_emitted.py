@@ -16,18 +16,18 @@ from graftline.plan import Plan
 from graftline.server import Server, client_environment, read_address
 from tests.cli.conftest import ROOT, SECONDS, Project, finish
 
-ANY_TEXT = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=60).filter(str.strip)
+ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60).filter(str.strip)
 NASTY = st.sampled_from(
     ['"""', "'''", "\\", "{title}", "%s", "\n", '"""\nraise SystemExit(9)\n"""', "é", "\u202e", "#"]
 )
-PROMPTS = st.lists(st.one_of(ANY_TEXT, NASTY), min_size=1, max_size=4).map(" x ".join)
+PROMPTS = st.lists(st.one_of(ANY_TEXT, NASTY), min_size=1, max_size=4).map(" x ".join).filter(str.strip)
 LINES = PROMPTS.map(lambda text: "".join(char for char in text if char.isprintable())[:100].strip() or "x")
 
 
 def plan_in(text: str) -> Plan:
     """What an emitted file calls PLAN; Prefect is not imported for it."""
     module = ast.parse(text)
-    wanted = [
+    wanted: list[ast.stmt] = [
         node
         for node in module.body
         if (isinstance(node, ast.ImportFrom) and "Plan" in {alias.name for alias in node.names})
@@ -98,16 +98,18 @@ def test_an_emitted_plan_that_cannot_run_says_why_without_a_trace(served_project
 
 
 @pytest.mark.prefect
-def test_prefect_deploys_an_emitted_plan_and_runs_it(served_project: Project, emitted: Path) -> None:
+def test_prefect_deploys_the_checkout_and_an_emitted_plan_and_a_worker_runs_it(
+    served_project: Project, emitted: Path
+) -> None:
     address = read_address(served_project.state_dir)
     assert address is not None
     server = Server(api_url=address.api_url, ui_url=address.ui_url, local=False)
-    env = served_project.env(**client_environment(server))
+    env = served_project.env(client_environment(server))
 
-    def prefect(*arguments: str) -> str:
+    def prefect(*arguments: str, cwd: Path = served_project.path) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "prefect", *arguments],
-            cwd=served_project.path,
+            cwd=cwd,
             env=env,
             capture_output=True,
             text=True,
@@ -118,11 +120,12 @@ def test_prefect_deploys_an_emitted_plan_and_runs_it(served_project: Project, em
         return done.stdout
 
     prefect("work-pool", "create", "agents", "--type", "process")
-    deployed = prefect("--no-prompt", "deploy", "emitted.py:build_plan", "--name", "mine", "--pool", "agents")
+    assert "build/build" in prefect("--no-prompt", "deploy", "--all", cwd=ROOT)
+    file = f"{emitted.name}:build_plan"
+    deployed = prefect("--no-prompt", "deploy", file, "--name", "mine", "--pool", "agents")
     assert "'a-plan/mine' successfully created" in " ".join(deployed.split())
     prefect("deployment", "run", "a-plan/mine")
     prefect("worker", "start", "--pool", "agents", "--run-once")
     runs = json.loads(prefect("flow-run", "ls", "--flow-name", "a-plan", "-o", "json"))
     assert [(run["state_type"], run["name"][:6]) for run in runs] == [("COMPLETED", "a-plan")]
     assert served_project.git("show", "main:new.txt") == "content"
-    assert (ROOT / "prefect.yaml").exists()

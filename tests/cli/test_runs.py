@@ -80,7 +80,7 @@ def test_a_run_can_be_watched_lands_and_can_be_looked_at_afterwards(
     assert project.git("diff", before, f"graftline/{report.run}") + "\n" == difference
     assert answer("take", "--task", "second", "--branch", "mine").startswith("mine is at ")
     assert main(["take", "--branch", "mine"]) == 2
-    assert "has a branch 'mine'" in capfd.readouterr().err
+    assert "a branch 'mine' cannot be made: name another with --branch" in capfd.readouterr().err
 
 
 def test_a_terminal_shows_a_live_table_and_agents_cannot_steer_it(served_project: Project, tmp_path: Path) -> None:
@@ -94,7 +94,9 @@ def test_a_terminal_shows_a_live_table_and_agents_cannot_steer_it(served_project
     )
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
-    run = served_project.start("run", served_project.plan, stderr=terminal, TERM="xterm-256color", NO_COLOR="1")
+    run = served_project.start(
+        "run", served_project.plan, stderr=terminal, variables={"TERM": "xterm-256color", "NO_COLOR": "1"}
+    )
     os.close(terminal)
     shown = ""
     meeting.wait()
@@ -186,6 +188,15 @@ def test_ctrl_c_while_the_server_starts_leaves_neither_server_nor_run(project: P
     assert (ended.code, ended.stdout, ended.stderr) == (130, "", "graftline: interrupted\n")
     assert list(project.state_dir.glob("server/*/address.json")) == []
     assert list(project.state_dir.glob("repos/*/runs/*")) == []
+
+
+def test_a_configured_server_that_does_not_answer_is_named_before_anything_runs(project: Project) -> None:
+    ended = project.run("run", project.plan, PREFECT_API_URL="http://127.0.0.1:9/api")
+
+    assert (ended.code, ended.stdout) == (3, "")
+    assert "graftline: no Prefect server answers at http://127.0.0.1:9/api" in ended.stderr
+    assert "PREFECT_API_URL" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_ui_shows_the_page_of_a_run_on_the_configured_server(served_project: Project) -> None:
