@@ -31,6 +31,9 @@ from tests.pipeline import (
 
 pytestmark = runs_flows
 
+PATIENCE_SECONDS = 30
+"""How long the server may take to record task runs that have ended."""
+
 
 @pytest.fixture
 def no_delays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +47,7 @@ async def graph_of(built: Built, nodes: set[str]) -> tuple[dict[str, str], set[t
         parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[UUID(built.report.flow_run_id)]),
         name=FlowRunFilterName(any_=["execute"]),
     )
-    async with get_client() as client:
+    async with get_client() as client, asyncio.timeout(PATIENCE_SECONDS):
         (execute,) = await client.read_flow_runs(flow_run_filter=of_run)
         while True:
             response = await client._client.get(f"/flow_runs/{execute.id}/graph-v2")
@@ -231,7 +234,7 @@ async def test_a_task_that_takes_too_long_is_ended_and_timed_out(project: Projec
     assert re.match(r"attempt 1: timed-out: ended after \d s, its time limit", built.tasks["overdue"].reason)
     assert built.hub("show", f"{built.refs()['salvage/overdue/1']}:begun.txt") == "content"
     assert built.report.state is RunState.FAILED
-    async with get_client() as client:
+    async with get_client() as client, asyncio.timeout(PATIENCE_SECONDS):
         while True:
             runs = await client.read_task_runs()
             mine = [run for run in runs if run.name == "overdue" and run.state is not None and run.state.is_final()]

@@ -41,7 +41,8 @@ def check_salvaged(project: Project, built: Built) -> None:
     for entry in agents:
         assert not is_alive(ProcessIdentity(int(str(entry.data["pid"])), str(entry.data["started"])))
     assert built.states == {"done": "succeeded", "works": "cancelled", "after": "not-run"}
-    assert [attempt.outcome.value for attempt in built.tasks["works"].attempts] == ["interrupted"]
+    (attempt,) = built.tasks["works"].attempts
+    assert (attempt.outcome.value, attempt.cost_usd) == ("interrupted", None), "what it had used by then is unknown"
     assert built.hub("show", f"{built.refs()['salvage/works/1']}:begun.txt") == "content"
     assert [(one.task, one.commit) for one in built.report.salvage] == [("works", built.refs()["salvage/works/1"])]
     assert not list(built.folder.worktrees.iterdir()), "what is kept on refs need not stay in worktrees"
