@@ -38,7 +38,7 @@ def test_a_run_can_be_watched_lands_and_can_be_looked_at_afterwards(
         [{"id": "first"}, {"id": "second", "depends_on": ["first"]}],
         {
             "first": [{"say": "\x1b[31mhello\x1b[0m"}, meeting.step, write("src/first.txt")],
-            "second": [write("second.txt")],
+            "second": [write("second.txt", "\x1b[2Jcleared\n")],
         },
     )
     before = project.git("rev-parse", "HEAD")
@@ -74,7 +74,9 @@ def test_a_run_can_be_watched_lands_and_can_be_looked_at_afterwards(
     assert answer("status").startswith(f"Run: {report.run} ")
     assert answer("status", report.run[:-2]) == answer("status", report.flow_run_id) == answer("status")
     difference = answer("diff")
-    assert difference.count("diff --git") == 2
+    assert (difference.count("diff --git"), "+\x1b[2Jcleared" in difference) == (2, True)
+    on_a_terminal = shown_on_a_terminal(project, "diff")
+    assert ("+cleared" in on_a_terminal, "\x1b" in on_a_terminal) == (True, False)
     assert answer("diff", report.run, "second").count("diff --git") == 1
     assert f"graftline/{report.run} is at {project.git('rev-parse', '--short=12', 'main')}" in answer("take")
     assert project.git("diff", before, f"graftline/{report.run}") + "\n" == difference
@@ -105,6 +107,7 @@ def test_a_terminal_shows_a_live_table_and_agents_cannot_steer_it(served_project
     meeting.release()
     while chunk := read_terminal(controller):
         shown += chunk
+    os.close(controller)
     ended = finish(run)
 
     assert ended.code == 1
@@ -118,6 +121,19 @@ def test_a_terminal_shows_a_live_table_and_agents_cannot_steer_it(served_project
     }
     assert "\x07" not in shown
     assert "after" in ended.stdout
+
+
+def shown_on_a_terminal(project: Project, *arguments: str) -> str:
+    """What a command shows on a terminal."""
+    controller, terminal = pty.openpty()
+    command = project.start(*arguments, stdout=terminal)
+    os.close(terminal)
+    shown = ""
+    while chunk := read_terminal(controller):
+        shown += chunk
+    os.close(controller)
+    assert finish(command).code == 0
+    return shown
 
 
 def read_terminal(controller: int) -> str:

@@ -32,8 +32,10 @@ ANY: dict[str, JsonValue] = {
 }
 
 
-def line(event: EventKind, *, task: str | None = None, attempt: int | None = None, **data: JsonValue) -> str:
-    return describe(Entry(at=datetime.now(UTC), event=event, task=task, attempt=attempt, data=ANY | data))
+def line(
+    event: EventKind, data: dict[str, JsonValue] | None = None, *, task: str | None = None, attempt: int | None = None
+) -> str:
+    return describe(Entry(at=datetime.now(UTC), event=event, task=task, attempt=attempt, data=ANY | (data or {})))
 
 
 @pytest.mark.parametrize("event", EventKind)
@@ -42,7 +44,7 @@ def test_every_kind_of_entry_is_one_line_that_steers_no_terminal(event: EventKin
         name: f"one\n\x1b[2Jtwo {name}" for name in ("reason", "text", "outcome", "backend", "command", "label", "name")
     }
 
-    said = line(event, task="t", **foreign)
+    said = line(event, foreign, task="t")
 
     assert said.isprintable()
     assert said.startswith("t: ")
@@ -77,7 +79,7 @@ def test_every_kind_of_entry_is_one_line_that_steers_no_terminal(event: EventKin
 def test_what_was_measured_is_said_and_what_was_not_is_left_out(
     event: EventKind, data: dict[str, JsonValue], said: str
 ) -> None:
-    assert line(event, task="t", **data) == said
+    assert line(event, data, task="t") == said
 
 
 def test_a_further_attempt_is_named() -> None:
