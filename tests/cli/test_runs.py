@@ -10,6 +10,7 @@ import signal
 import struct
 import termios
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -91,7 +92,7 @@ def test_a_terminal_shows_a_live_table_and_agents_cannot_steer_it(served_project
         [{"id": "good"}, {"id": "bad"}, {"id": "after", "depends_on": ["bad"]}],
         {
             "good": [{"say": "\x1b]0;owned\x07\x1b[2Jhello"}, meeting.step, write("new.txt")],
-            "bad": [{"say": "\x1b[8mhidden\x07"}, {"exit": 3}],
+            "bad": [{"say": "\x1b[8mhidden\x07 " + "long " * 60}, {"exit": 3}],
         },
     )
     controller, terminal = pty.openpty()
@@ -102,7 +103,9 @@ def test_a_terminal_shows_a_live_table_and_agents_cannot_steer_it(served_project
     os.close(terminal)
     shown = ""
     meeting.wait()
+    deadline = monotonic() + SECONDS
     while not (re.search(r"good +running.*hello", shown) and re.search(r"after +skipped", shown)):
+        assert monotonic() < deadline, shown[-2000:]
         shown += read_terminal(controller)
     meeting.release()
     while chunk := read_terminal(controller):
@@ -232,7 +235,9 @@ def test_ui_joins_the_local_server_and_leaves_it_on_ctrl_c(served_project: Proje
 
 
 def test_who_stops_reading_ends_a_command_quietly(served_project: Project) -> None:
-    config = served_project.start("config")
+    config = served_project.start(
+        "config", variables={"PYTHONUNBUFFERED": ""}
+    )  # what is buffered is written at the end
     assert config.stdout is not None
     config.stdout.close()
     config.stdout = None
