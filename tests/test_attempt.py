@@ -9,7 +9,7 @@ from graftline.git.worktrees import Work
 from graftline.journal import EventKind
 from graftline.plan import TaskSpec
 from graftline.records import AttemptState, read_record
-from tests.pipeline import Project, shell, task, write
+from tests.pipeline import Project, Script, shell, task, write
 
 PATHS = st.lists(st.sampled_from(["a.py", "b.py", "lib/c.py", "lib/deep/d.py"]), unique=True, max_size=3).map(tuple)
 WRITES = st.lists(st.sampled_from(["a.py", "lib", "lib/*.py", "**/d.py"]), unique=True, max_size=2).map(tuple)
@@ -69,7 +69,7 @@ def test_what_a_task_declared_is_not_outside_and_undeclared_means_anything() -> 
 async def test_an_attempt_leaves_record_ref_row_and_journal_and_no_worktree(offline_project: Project) -> None:
     spec = task("a", title="Add a", writes=["a.txt"], env={"EXTRA": "1"})
     facts = offline_project.signals / "facts"
-    script = {"a": [shell(f"env > {facts}"), write("a.txt"), write("beside.txt"), {"say": "all done"}]}
+    script: Script = {"a": [shell(f"env > {facts}"), write("a.txt"), write("beside.txt"), {"say": "all done"}]}
     run = await offline_project.open([spec], script, settings={"agents.scripted": {"cost_usd": 0.5}})
     place = await reserve_place(run, "a", run.base)
     assert (await run.hub.refs(run.ref("task"))) == {place.ref: run.base}, "reserved before anything is dispatched"

@@ -59,11 +59,13 @@ def _conflicts(data: Data) -> str:
 
 
 def _verdict(data: Data) -> str:
+    tests = data.get("tests")
+    if not isinstance(tests, dict):  # nothing was to be tested, which the reason says
+        return str(data["reason"])
     if data["passed"]:
         return f"tests green: {data['reason']}"
-    tests = data.get("tests")
-    counted = isinstance(tests, dict) and tests["passed"] is not None and tests["failed"] is not None
-    counts = f"{tests['passed']} passed, {tests['failed']} failed; " if isinstance(tests, dict) and counted else ""
+    # A command that is not pytest does not say how many.
+    counts = "" if tests["passed"] is None else f"{tests['passed']} passed, {tests['failed']} failed; "
     return f"tests red: {counts}{data['reason']}"
 
 

@@ -67,7 +67,12 @@ def test_every_kind_of_entry_is_one_line_that_steers_no_terminal(event: EventKin
             {"passed": False, "tests": {"passed": None, "failed": None}},
             "t: candidate: tests red: because",
         ),
-        (EventKind.VERIFY_ENDED, {"passed": True, "tests": None}, "t: candidate: tests green: because"),
+        (
+            EventKind.VERIFY_ENDED,
+            {"passed": True, "tests": {"passed": 2, "failed": 0}},
+            "t: candidate: tests green: because",
+        ),
+        (EventKind.VERIFY_ENDED, {"passed": True, "tests": None}, "t: candidate: because"),
         (
             EventKind.MERGE_DONE,
             {"conflicts": [{"task": "b", "with": ["a"], "files": ["x.py", "y.py"]}]},

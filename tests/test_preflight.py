@@ -1,0 +1,85 @@
+"""Checks before anything is spent: what is wrong is said at once, and nothing is written."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from graftline import preflight
+from graftline.errors import AgentUnavailableError, CannotRunError, RepositoryError, SettingsError, UserError
+from graftline.preflight import check_request
+from graftline.request import BuildRequest
+from tests.conftest import run_git
+from tests.pipeline import Project
+
+PLAN = "version: '1'\ntasks:\n  - {id: a, prompt: do it}\n"
+
+
+def request_for(project: Project, **fields: object) -> BuildRequest:
+    (project.path / "plan.yaml").write_text(PLAN)
+    return BuildRequest.model_validate({"repository": str(project.path), "plan_file": "plan.yaml", **fields})
+
+
+async def test_a_request_that_can_run_says_what_it_comes_to_and_writes_nothing(offline_project: Project) -> None:
+    offline_project.configure({}, {}, {})
+    request = request_for(offline_project, limits={"max_cost_usd": 1.5})
+    before = offline_project.snapshot()
+    checked = await check_request(request, os.environ)
+
+    assert [spec.id for spec in checked.manifest.plan.tasks] == ["a"]
+    assert checked.target.branch == "main"
+    assert checked.settings.cost.max_usd == 1.5
+    assert checked.effective.origins["cost.max_usd"] == "request"
+    assert checked.notes[-1] == "1 uncommitted change(s) that agents will not see: plan.yaml"
+    assert offline_project.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "fields", "error", "message"),
+    [
+        ({"agents.scripted": {"command": ["no-such-agent"]}}, {}, AgentUnavailableError, "no-such-agent"),
+        ({"test": {"runner": "command", "command": []}}, {}, SettingsError, "needs `[test] command`"),
+        ({"test": {"command": ["no-such-runner"]}}, {}, CannotRunError, "no-such-runner"),
+        ({}, {"target": "nowhere"}, RepositoryError, "has no branch 'nowhere'"),
+        ({}, {"agent": "scriptd"}, SettingsError, "scriptd"),
+        ({"heal": {"max_round": 1}}, {}, SettingsError, "max_rounds"),
+        ({}, {"plan_file": "missing.yaml"}, UserError, "missing.yaml: the plan file cannot be read"),
+    ],
+)
+async def test_what_stands_in_the_way_is_named(
+    offline_project: Project,
+    settings: Mapping[str, Mapping[str, object]],
+    fields: dict[str, object],
+    error: type[Exception],
+    message: str,
+) -> None:
+    offline_project.configure({}, {}, settings)
+    with pytest.raises(error) as raised:
+        await check_request(request_for(offline_project, **fields), os.environ)
+    assert message in str(raised.value)
+
+
+async def test_a_branch_in_the_way_of_every_result_branch_is_found_before(offline_project: Project) -> None:
+    offline_project.configure({}, {}, {})
+    run_git(offline_project.path, "branch", "graftline")
+    with pytest.raises(RepositoryError, match=r"'graftline'.* is in the way"):
+        await check_request(request_for(offline_project), os.environ)
+
+
+async def test_a_disk_that_cannot_hold_the_worktrees_is_found_before(
+    offline_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offline_project.configure({}, {}, {})
+    monkeypatch.setattr(preflight, "SPARE_BYTES", 2**60)
+    with pytest.raises(CannotRunError, match=r"MB free, but 4 agents need about"):
+        await check_request(request_for(offline_project), os.environ)
+
+
+async def test_a_plan_outside_the_repository_is_found_where_it_was_named(
+    offline_project: Project, tmp_path: Path
+) -> None:
+    offline_project.configure({}, {}, {})
+    (tmp_path / "elsewhere.yaml").write_text(PLAN)
+    request = request_for(offline_project, plan_file=str(tmp_path / "elsewhere.yaml"))
+    assert (await check_request(request, os.environ)).manifest.plan.tasks[0].id == "a"
