@@ -20,7 +20,7 @@ from graftline.server import read_address
 from tests.conftest import MakeRepository, run_git
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 40
+SECONDS = 100
 """How long a process may take before the test gives up: far longer than it does."""
 HOLD_SERVER = """
 import asyncio, pathlib, sys
