@@ -60,12 +60,13 @@ def _conflicts(data: Data) -> str:
 
 def _verdict(data: Data) -> str:
     tests = data.get("tests")
-    if not isinstance(tests, dict):
+    if not isinstance(tests, dict):  # nothing was to be tested, which the reason says
         return str(data["reason"])
-    color = "green" if data["passed"] else "red"
-    if tests["passed"] is None:  # a command that does not say how many
-        return f"tests {color}: {data['reason']}"
-    return f"tests {color}: {tests['passed']} passed, {tests['failed']} failed ({data['reason']})"
+    if data["passed"]:
+        return f"tests green: {data['reason']}"
+    # A command that is not pytest does not say how many.
+    counts = "" if tests["passed"] is None else f"{tests['passed']} passed, {tests['failed']} failed; "
+    return f"tests red: {counts}{data['reason']}"
 
 
 def _argv(value: JsonValue) -> str:

@@ -20,7 +20,7 @@ from graftline.server import read_address
 from tests.conftest import MakeRepository, run_git
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 40
+SECONDS = 100
 """How long a process may take before the test gives up: far longer than it does."""
 HOLD_SERVER = """
 import asyncio, pathlib, sys
@@ -82,6 +82,7 @@ class Project:
         self,
         *arguments: str | Path,
         cwd: Path | None = None,
+        stdout: int = subprocess.PIPE,
         stderr: int = subprocess.PIPE,
         variables: Mapping[str, str] = NO_VARIABLES,
     ) -> "subprocess.Popen[str]":
@@ -92,7 +93,7 @@ class Project:
             cwd=cwd or self.path,
             env=self.env(variables),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=stderr,
             text=True,
         )
@@ -117,7 +118,7 @@ def finish(process: "subprocess.Popen[str]") -> Ended:
         stdout, stderr = process.communicate(timeout=SECONDS)
     finally:
         process.kill()  # does nothing to one that has ended
-    return Ended(process.returncode, stdout, stderr or "")
+    return Ended(process.returncode, stdout or "", stderr or "")
 
 
 def read_until(process: "subprocess.Popen[str]", text: str) -> str:

@@ -113,7 +113,7 @@ def test_prefect_deploys_the_checkout_and_an_emitted_plan_and_a_worker_runs_it(
             env=env,
             capture_output=True,
             text=True,
-            timeout=SECONDS * 2,
+            timeout=SECONDS,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr

@@ -10,6 +10,7 @@ import signal
 import struct
 import termios
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_a_run_can_be_watched_lands_and_can_be_looked_at_afterwards(
         [{"id": "first"}, {"id": "second", "depends_on": ["first"]}],
         {
             "first": [{"say": "\x1b[31mhello\x1b[0m"}, meeting.step, write("src/first.txt")],
-            "second": [write("second.txt")],
+            "second": [write("second.txt", "\x1b[2Jcleared\n")],
         },
     )
     before = project.git("rev-parse", "HEAD")
@@ -74,7 +75,9 @@ def test_a_run_can_be_watched_lands_and_can_be_looked_at_afterwards(
     assert answer("status").startswith(f"Run: {report.run} ")
     assert answer("status", report.run[:-2]) == answer("status", report.flow_run_id) == answer("status")
     difference = answer("diff")
-    assert difference.count("diff --git") == 2
+    assert (difference.count("diff --git"), "+\x1b[2Jcleared" in difference) == (2, True)
+    on_a_terminal = shown_on_a_terminal(project, "diff")
+    assert ("+cleared" in on_a_terminal, "\x1b" in on_a_terminal) == (True, False)
     assert answer("diff", report.run, "second").count("diff --git") == 1
     assert f"graftline/{report.run} is at {project.git('rev-parse', '--short=12', 'main')}" in answer("take")
     assert project.git("diff", before, f"graftline/{report.run}") + "\n" == difference
@@ -89,7 +92,7 @@ def test_a_terminal_shows_a_live_table_and_agents_cannot_steer_it(served_project
         [{"id": "good"}, {"id": "bad"}, {"id": "after", "depends_on": ["bad"]}],
         {
             "good": [{"say": "\x1b]0;owned\x07\x1b[2Jhello"}, meeting.step, write("new.txt")],
-            "bad": [{"say": "\x1b[8mhidden\x07"}, {"exit": 3}],
+            "bad": [{"say": "\x1b[8mhidden\x07 " + "long " * 60}, {"exit": 3}],
         },
     )
     controller, terminal = pty.openpty()
@@ -100,11 +103,14 @@ def test_a_terminal_shows_a_live_table_and_agents_cannot_steer_it(served_project
     os.close(terminal)
     shown = ""
     meeting.wait()
+    deadline = monotonic() + SECONDS
     while not (re.search(r"good +running.*hello", shown) and re.search(r"after +skipped", shown)):
+        assert monotonic() < deadline, shown[-2000:]
         shown += read_terminal(controller)
     meeting.release()
     while chunk := read_terminal(controller):
         shown += chunk
+    os.close(controller)
     ended = finish(run)
 
     assert ended.code == 1
@@ -118,6 +124,19 @@ def test_a_terminal_shows_a_live_table_and_agents_cannot_steer_it(served_project
     }
     assert "\x07" not in shown
     assert "after" in ended.stdout
+
+
+def shown_on_a_terminal(project: Project, *arguments: str) -> str:
+    """What a command shows on a terminal."""
+    controller, terminal = pty.openpty()
+    command = project.start(*arguments, stdout=terminal)
+    os.close(terminal)
+    shown = ""
+    while chunk := read_terminal(controller):
+        shown += chunk
+    os.close(controller)
+    assert finish(command).code == 0
+    return shown
 
 
 def read_terminal(controller: int) -> str:
@@ -216,7 +235,9 @@ def test_ui_joins_the_local_server_and_leaves_it_on_ctrl_c(served_project: Proje
 
 
 def test_who_stops_reading_ends_a_command_quietly(served_project: Project) -> None:
-    config = served_project.start("config")
+    config = served_project.start(
+        "config", variables={"PYTHONUNBUFFERED": ""}
+    )  # what is buffered is written at the end
     assert config.stdout is not None
     config.stdout.close()
     config.stdout = None
