@@ -192,7 +192,7 @@ async def _paid(run: Run, place: Place, backend: AgentBackend) -> AsyncIterator[
             model=call.outcome.model,
             seconds=call.outcome.seconds or monotonic() - started,
         )
-        _warn_once(run, account.estimated_usd)
+        _warn_once(run)
         after = run.ledger.account(run.id)
         if (
             call.outcome.kind is OutcomeKind.BUDGET
@@ -212,13 +212,13 @@ def _share_usd(run: Run, account: Account, backend: AgentBackend) -> float | Non
     )
 
 
-def _warn_once(run: Run, before_usd: float) -> None:
-    """Say so the first time the run has spent its `warn_usd`."""
+def _warn_once(run: Run) -> None:
+    """Say so the first time that `warn_usd` is spent, a call of unknown cost counting at its reservation."""
     spent = run.ledger.account(run.id).estimated_usd
-    if before_usd < run.settings.cost.warn_usd <= spent:
-        run.journal.append(
-            EventKind.WARNING, text=f"${spent:.2f} spent or reserved of the cap of ${run.settings.cost.max_usd:.2f}"
-        )
+    if spent >= run.settings.cost.warn_usd and not run.has_warned:
+        run.has_warned = True
+        text = f"${spent:.2f} of the cap of ${run.settings.cost.max_usd:.2f} is spent or reserved"
+        run.journal.append(EventKind.WARNING, text=text)
 
 
 def _facts(run: Run, ask: Ask, place: Place) -> dict[str, str]:

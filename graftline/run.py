@@ -70,6 +70,7 @@ class Run:
     stop_reason: str = ""
     candidates: int = 0
     retries_claimed: int = 0
+    has_warned: bool = False
 
     @property
     def id(self) -> str:
@@ -266,6 +267,7 @@ def _assemble(
         ledger=Ledger.open(state_directory(environ)),
         merger=Merger(hub, pinned.name),
         environ=environ,
+        retries_claimed=sum(max(0, len(folder.attempts(spec.id)) - 1) for spec in pinned.plan.tasks),
     )
 
 

@@ -1,7 +1,10 @@
 """A worktree made ready to work in: cut from a commit, then set up with the configured commands."""
 
+import os
 import shlex
 from pathlib import Path
+
+import anyio.to_thread
 
 from graftline.agents.environment import base_environment
 from graftline.git.worktrees import Worktree, cut_worktree
@@ -11,7 +14,11 @@ from graftline.run import Run
 
 
 async def cut_workspace(run: Run, commit: str, *, path: Path, branch: str) -> Worktree:
-    """A new worktree of a commit, as the run's settings furnish it."""
+    """A new worktree of a commit, as the run's settings furnish it.
+
+    What a killed process left at that path may be work that is nowhere else: it is set aside, not deleted.
+    """
+    await anyio.to_thread.run_sync(_set_aside, run, path)
     return await cut_worktree(
         run.hub,
         commit,
@@ -36,3 +43,13 @@ async def set_up(run: Run, worktree: Worktree, folder: Path, *, task: str | None
             how = "took too long" if result.ending is Ending.TIMED_OUT else f"ended with {result.status}"
             return f"[worktree] setup: {line!r} {how} (log: {log}):\n{result.tail}"
     return ""
+
+
+def _set_aside(run: Run, path: Path) -> None:
+    if not os.path.lexists(path):
+        return
+    number = 1
+    while os.path.lexists(aside := path.with_name(f"{path.name}.left-{number}")):
+        number += 1
+    path.rename(aside)
+    run.journal.append(EventKind.WARNING, text=f"an interrupted run's worktree was in the way; it is now {aside}")

@@ -34,7 +34,7 @@ async def test_no_call_starts_that_does_not_fit_under_the_cap(project: Project) 
     )
     assert built.report.branch is not None
     assert {"a.txt", "b.txt"} <= project.files(built.report.branch)
-    assert "$0.80 spent or reserved of the cap of $1.00" in built.report.notes
+    assert "$0.80 of the cap of $1.00 is spent or reserved" in built.report.notes
 
 
 async def test_a_heal_call_that_does_not_fit_under_the_cap_is_not_made(project: Project) -> None:
