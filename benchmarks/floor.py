@@ -99,22 +99,24 @@ class _Floor:
         return output.decode().strip()
 
 
-def measure_floor(shape: Shape, agent_seconds: float, *, file_count: int) -> Measurement:
-    """Run the floor once, in a throwaway repository of `file_count` files; fails when any task's work is not merged."""
-    with tempfile.TemporaryDirectory(prefix="floor-") as name:
-        folder = Path(name)
-        repository = make_repository(folder / "repository", file_count)
-        (folder / "worktrees").mkdir()
-        agent = write_agent(folder / "agent", agent_seconds)
+def measure_floor(shape: Shape, agent_seconds: float, *, file_count: int, place: Path) -> Measurement:
+    """Run the floor once, in a new repository of `file_count` files; fails when any task's work is not merged.
 
-        async def run() -> tuple[Measurement, str]:
-            floor = _Floor(repository, folder / "worktrees", agent)
-            wall, cpu = time.monotonic(), cpu_seconds()
-            result = await floor.run(shape)
-            measured = Measurement(len(shape), time.monotonic() - wall, cpu_seconds() - cpu, floor.git_processes)
-            return measured, await floor.git(repository, "ls-tree", "--name-only", result)
+    All it makes stays in `place`: on ext4, files deleted now would slow down whoever writes files in the next minutes.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="floor-", dir=place))
+    repository = make_repository(folder / "repository", file_count)
+    (folder / "worktrees").mkdir()
+    agent = write_agent(folder / "agent", agent_seconds)
 
-        measurement, files = asyncio.run(run())
+    async def run() -> tuple[Measurement, str]:
+        floor = _Floor(repository, folder / "worktrees", agent)
+        wall, cpu = time.monotonic(), cpu_seconds()
+        result = await floor.run(shape)
+        measured = Measurement(len(shape), time.monotonic() - wall, cpu_seconds() - cpu, floor.git_processes)
+        return measured, await floor.git(repository, "ls-tree", "--name-only", result)
+
+    measurement, files = asyncio.run(run())
     missing = {f"{task}.txt" for task in shape.depends_on} - set(files.splitlines())
     if missing:
         raise RuntimeError(f"the floor lost the work of {', '.join(sorted(missing))}")
@@ -135,14 +137,15 @@ def main() -> None:
     print(f"Floor: {CONCURRENT_AGENTS} agents at a time, {file_count} files\n")
     print("| shape | agent | wall | CPU per task | git processes per task |")
     print("|---|---|---:|---:|---:|")
-    for seconds in AGENT_SECONDS:
-        for shape in SHAPES:
-            took = measure_floor(shape, seconds, file_count=file_count)
-            print(
-                f"| {shape.name} | {f'{seconds:g} s' if seconds else 'instant'} | {took.wall_seconds:.2f} s "
-                f"| {took.cpu_ms_per_task:.0f} ms | {took.git_processes_per_task:.1f} |",
-                flush=True,
-            )
+    with tempfile.TemporaryDirectory(prefix="floor-") as name:
+        for seconds in AGENT_SECONDS:
+            for shape in SHAPES:
+                took = measure_floor(shape, seconds, file_count=file_count, place=Path(name))
+                print(
+                    f"| {shape.name} | {f'{seconds:g} s' if seconds else 'instant'} | {took.wall_seconds:.2f} s "
+                    f"| {took.cpu_ms_per_task:.0f} ms | {took.git_processes_per_task:.1f} |",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """What a run of graftline costs beside its agents, next to the floor on the same machine in the same minute.
 
 Each row runs the floor and then `graftline run` as a person would start it: a process of its own, with its own local
-Prefect server. The server's start and stop and the interpreter's own start have a column of their own, since a long run
-does not feel them. Run: `python -m benchmarks.overhead`.
+Prefect server. What comes before and after the run has a column of its own, since a long run does not feel it: the
+interpreter's start, the server's start and stop, and the removal of the worktrees.
+
+Run: `python -m benchmarks.overhead`.
 """
 
 import argparse
@@ -22,10 +24,10 @@ from benchmarks.workload import AGENT_SECONDS, SHAPES, Shape, environment, make_
 
 @dataclass(frozen=True)
 class Overhead:
-    """One run of graftline; `run` leaves the start-up out, and its CPU time leaves the Prefect server out."""
+    """One run of graftline; `run` leaves start-up and end out, and its CPU time leaves the Prefect server out."""
 
     run: Measurement
-    start_up_seconds: float
+    around_seconds: float
 
 
 @dataclass(frozen=True)
@@ -59,35 +61,35 @@ class GitCounter:
         return self._tally.stat().st_size
 
 
-def measure_overhead(shape: Shape, agent_seconds: float, *, file_count: int, state: Path) -> Overhead:
-    """Run graftline once over a throwaway repository; fails when any task's work did not land.
+def measure_overhead(shape: Shape, agent_seconds: float, *, file_count: int, place: Path) -> Overhead:
+    """Run graftline once over a new repository; fails when any task's work did not land.
 
-    `state` is graftline's state directory: kept over several calls, only the first pays for the server's database.
+    All it makes stays in `place`, graftline's state directory included: kept over several calls, only the first pays
+    for the server's database.
     """
-    with tempfile.TemporaryDirectory(prefix="overhead-") as name:
-        folder = Path(name)
-        repository = make_repository(folder / "repository", file_count)
-        agent = write_agent(folder / "agent", agent_seconds)
-        plan = _write_plan(folder / "plan.json", shape)
-        _write_settings(repository / "graftline.toml", agent)
-        git = GitCounter(folder / "bin")
-        git.install()
-        run_environment = {
-            **environment(),
-            "PATH": f"{git.folder}{os.pathsep}{os.environ['PATH']}",
-            "GRAFTLINE_STATE_DIR": str(state),
-        }
-        command = [str(Path(sys.executable).with_name("graftline")), "run", str(plan), "--json"]
+    folder = Path(tempfile.mkdtemp(prefix="overhead-", dir=place))
+    repository = make_repository(folder / "repository", file_count)
+    agent = write_agent(folder / "agent", agent_seconds)
+    plan = _write_plan(folder / "plan.json", shape)
+    _write_settings(repository / "graftline.toml", agent)
+    git = GitCounter(folder / "bin")
+    git.install()
+    run_environment = {
+        **environment(),
+        "PATH": f"{git.folder}{os.pathsep}{os.environ['PATH']}",
+        "GRAFTLINE_STATE_DIR": str(place / "state"),
+    }
+    command = [str(Path(sys.executable).with_name("graftline")), "run", str(plan), "--json"]
 
-        wall, cpu = time.monotonic(), cpu_seconds()
-        done = subprocess.run(command, cwd=repository, env=run_environment, stdout=subprocess.PIPE, check=True)
-        wall, cpu = time.monotonic() - wall, cpu_seconds() - cpu
+    wall, cpu = time.monotonic(), cpu_seconds()
+    done = subprocess.run(command, cwd=repository, env=run_environment, capture_output=True, check=True)
+    wall, cpu = time.monotonic() - wall, cpu_seconds() - cpu
 
-        missing = [task for task in shape.depends_on if not (repository / f"{task}.txt").is_file()]
-        if missing:
-            raise RuntimeError(f"graftline did not land the work of {', '.join(missing)}")
-        run_seconds = float(json.loads(done.stdout)["seconds"])
-        return Overhead(Measurement(len(shape), run_seconds, cpu, git.count()), wall - run_seconds)
+    missing = [task for task in shape.depends_on if not (repository / f"{task}.txt").is_file()]
+    if missing:
+        raise RuntimeError(f"graftline did not land the work of {', '.join(missing)}")
+    run_seconds = float(json.loads(done.stdout)["seconds"])
+    return Overhead(Measurement(len(shape), run_seconds, cpu, git.count()), wall - run_seconds)
 
 
 def _write_plan(path: Path, shape: Shape) -> Path:
@@ -113,13 +115,14 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=500, metavar="N", help="files in the repository (default: 500)")
     file_count: int = parser.parse_args().files
     print(f"{CONCURRENT_AGENTS} agents at a time, {file_count} files; each pair is floor / graftline\n")
-    print("| shape | agent | wall | ratio | CPU per task | git processes per task | start-up |")
+    print("| shape | agent | wall | ratio | CPU per task | git processes per task | start-up and end |")
     print("|---|---|---:|---:|---:|---:|---:|")
-    with tempfile.TemporaryDirectory(prefix="overhead-state-") as state:
+    with tempfile.TemporaryDirectory(prefix="overhead-") as name:
+        place = Path(name)
         for seconds in AGENT_SECONDS:
             for shape in SHAPES:
-                floor = measure_floor(shape, seconds, file_count=file_count)
-                overhead = measure_overhead(shape, seconds, file_count=file_count, state=Path(state))
+                floor = measure_floor(shape, seconds, file_count=file_count, place=place)
+                overhead = measure_overhead(shape, seconds, file_count=file_count, place=place)
                 run = overhead.run
                 print(
                     f"| {shape.name} | {f'{seconds:g} s' if seconds else 'instant'} "
@@ -127,7 +130,7 @@ def main() -> None:
                     f"| {run.wall_seconds / floor.wall_seconds:.2f} "
                     f"| {floor.cpu_ms_per_task:.0f} / {run.cpu_ms_per_task:.0f} ms "
                     f"| {floor.git_processes_per_task:.1f} / {run.git_processes_per_task:.1f} "
-                    f"| {overhead.start_up_seconds:.1f} s |",
+                    f"| {overhead.around_seconds:.1f} s |",
                     flush=True,
                 )
 

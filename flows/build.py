@@ -11,6 +11,7 @@ from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 from prefect.exceptions import FailedRun
 
+from graftline.carrying import carry_through
 from graftline.closing import close, is_complete
 from graftline.flows.execute import emit
 from graftline.flows.heal import heal
@@ -20,6 +21,7 @@ from graftline.integration import replay_candidate
 from graftline.journal import EventKind, listening
 from graftline.report.sentences import log_entry
 from graftline.request import BuildRequest
+from graftline.retirement import remove_retired
 from graftline.run import RUN_TIMED_OUT, Run, close_run
 from graftline.tasks.land import land_commit
 from graftline.tasks.prepare import prepare
@@ -54,6 +56,7 @@ async def build(request: BuildRequest) -> State[None]:
         finally:
             # A report is written for every run that started, however it ends, and before Prefect is told anything.
             report = close(run, ending)
+            await carry_through(remove_retired(run))
             close_run(run)
         await publish_report(report)
         return state_of(report)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from time import monotonic
 
 from graftline.agents.backend import AgentBackend, Assignment
@@ -20,18 +20,20 @@ from graftline.agents.outcome import POLICIES, AgentOutcome, OutcomeKind, Policy
 from graftline.budget import reservation_usd
 from graftline.carrying import carry_through
 from graftline.errors import CannotRunError, GraftlineError, UserError
-from graftline.git.worktrees import Work, Worktree, collect_work, remove_worktree
+from graftline.git.worktrees import Work, Worktree, collect_work
 from graftline.journal import EventKind
 from graftline.ledger import Account, Role
 from graftline.plan import TaskSpec
 from graftline.private_files import make_folder
 from graftline.process import Limits, ProcessIdentity
 from graftline.records import AttemptRecord, AttemptState, write_record
+from graftline.retirement import retire
 from graftline.run import BUDGET_REACHED, Run
 from graftline.sealing import undo_sealed_edits
 from graftline.workspace import cut_workspace, set_up
 
 BUDGET_DETAIL = "the run's cap leaves nothing for another call"
+CACHES = frozenset({"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"})
 NOT_CALLED = Usage(cost_usd=0.0)
 """What an attempt used whose agent was never started: a known nothing."""
 
@@ -238,9 +240,9 @@ def _facts(run: Run, ask: Ask, place: Place) -> dict[str, str]:
 async def _conclude(
     run: Run, ask: Ask, place: Place, worktree: Worktree, outcome: AgentOutcome, seconds: float
 ) -> AttemptRecord:
-    """Keep the work, then remove the worktree; when keeping fails it stays, for a person to look at."""
+    """Keep the work, then let the worktree go; when keeping fails it stays, for a person to look at."""
     record = await _keep(run, ask, place, worktree, outcome, seconds)
-    await remove_worktree(worktree)
+    await retire(run, worktree, is_bare=not record.left_out)
     return record
 
 
@@ -287,7 +289,8 @@ async def _keep(
         seconds=seconds,
         ended=datetime.now(UTC),
         paths=work.paths,
-        notes=(*work.notes, *_outside_note(ask.spec, work)),
+        left_out=work.left_out,
+        notes=(*work.notes, *_outside_note(ask.spec, work), *_left_out_note(work)),
         salvage=salvage,
     )
     write_record(place.folder, record)
@@ -342,3 +345,9 @@ def outside_writes(spec: TaskSpec, paths: tuple[str, ...]) -> tuple[str, ...]:
 def _outside_note(spec: TaskSpec, work: Work) -> tuple[str, ...]:
     outside = outside_writes(spec, work.paths)
     return (f"changed outside its `writes`: {', '.join(outside[:20])}",) if outside else ()
+
+
+def _left_out_note(work: Work) -> tuple[str, ...]:
+    """What ignore rules kept out of the commit, but for caches, which every run leaves."""
+    left_out = [entry for entry in work.left_out if PurePosixPath(entry).name not in CACHES]
+    return (f"not committed, because it is ignored: {', '.join(left_out[:20])}",) if left_out else ()

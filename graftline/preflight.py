@@ -33,6 +33,8 @@ from graftline.store import run_name, state_place
 from graftline.verify.detect import TestCommand, check_test_command, find_test_command
 
 NO_BLOCKS: Mapping[str, AnyProfile] = MappingProxyType({})
+RETIRED_BYTES = 2**30
+"""What worktrees that wait for the end of the run may take together, going by the size of the base's files."""
 SPARE_BYTES = 100 * 2**20
 """Disk that a run leaves free beyond its worktrees: logs, transcripts, the agents' own build output."""
 
@@ -47,6 +49,7 @@ class Checked:
     effective: Effective
     test_command: TestCommand | None
     test_tools: str
+    tree_bytes: int
     probes: tuple[Probe, ...]
     notes: tuple[str, ...]
 
@@ -87,7 +90,7 @@ async def check_request(
     tools = "" if test_command is None else await check_tools(test_command, environ)
     check_environments(manifest.plan)
     probes = await probe_agents(manifest.plan, effective.settings, environ)
-    check_disk(tree_bytes, effective.settings, environ)
+    check_disk(tree_bytes, len(manifest.plan.tasks), effective.settings, environ)
     return Checked(
         repository=repository,
         target=target,
@@ -95,6 +98,7 @@ async def check_request(
         effective=effective,
         test_command=test_command,
         test_tools=tools,
+        tree_bytes=tree_bytes,
         probes=probes,
         notes=(*manifest.notes, *features, *await dirty_note(repository)),
     )
@@ -156,10 +160,11 @@ async def check_tools(command: TestCommand, environ: Mapping[str, str]) -> str:
         return await check_test_command(command, folder=Path(folder), environ=environ)
 
 
-def check_disk(tree_bytes: int, settings: Settings, environ: Mapping[str, str]) -> None:
-    """Refuse a run whose worktrees would fill the disk: one per agent at a time, and one to verify in."""
+def check_disk(tree_bytes: int, task_count: int, settings: Settings, environ: Mapping[str, str]) -> None:
+    """Refuse a run whose worktrees would fill the disk: one per agent at a time, one to verify in, and retired ones."""
     folder = state_place(environ)
-    needed = tree_bytes * (settings.agent.max_concurrent + 1) + SPARE_BYTES
+    retired = min(RETIRED_BYTES, tree_bytes * task_count)
+    needed = tree_bytes * (settings.agent.max_concurrent + 1) + retired + SPARE_BYTES
     there = next(place for place in (folder, *folder.parents) if place.exists())
     free = shutil.disk_usage(there).free
     if free < needed:

@@ -58,6 +58,7 @@ class AttemptRecord(BaseModel):
     seconds: float
     ended: datetime
     paths: tuple[str, ...]
+    left_out: tuple[str, ...]
     notes: tuple[str, ...]
     salvage: str | None
 

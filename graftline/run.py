@@ -4,8 +4,9 @@ Everything that decides the run (base, normalised plan, settings without secrets
 run's folder; whoever enters the run again, after a crash or in another process, reads it from there.
 """
 
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,7 @@ from graftline.git.hub import Hub, open_hub
 from graftline.git.landing import check_result_branch
 from graftline.git.merging import Merger
 from graftline.git.repository import Repository, Target, list_files, open_repository
+from graftline.git.worktrees import Worktree
 from graftline.journal import EventKind, Journal
 from graftline.ledger import Ledger
 from graftline.plan import Graph, Plan, TaskSpec, graph_of
@@ -63,6 +65,7 @@ class Run:
     settings: Settings
     test_command: TestCommand | None
     test_tools: str
+    tree_bytes: int
     journal: Journal
     ledger: Ledger
     merger: Merger
@@ -71,6 +74,7 @@ class Run:
     candidates: int = 0
     retries_claimed: int = 0
     has_warned: bool = False
+    retired: deque[Worktree] = field(default_factory=deque)
 
     @property
     def id(self) -> str:
@@ -165,7 +169,8 @@ async def prepare_run(checked: Checked, run_id: str, environ: Mapping[str, str])
         settings=public_dump(checked.settings),
         notes=checked.notes,
     )
-    journal = Journal.create(folder.journal, run_id, name)
+    # The pinned file comes last: with it, the start of the run is whole.
+    journal = Journal.open(folder.journal) if folder.journal.exists() else Journal.create(folder.journal, run_id, name)
     write_file(folder.pinned, pinned.model_dump_json(indent=2).encode())
     run = _assemble(
         pinned,
@@ -175,6 +180,7 @@ async def prepare_run(checked: Checked, run_id: str, environ: Mapping[str, str])
         checked.settings,
         checked.test_command,
         checked.test_tools,
+        checked.tree_bytes,
         journal,
         environ,
     )
@@ -196,11 +202,13 @@ async def open_run(run_id: str, environ: Mapping[str, str], *, current: Settings
     repository = open_repository(Path(pinned.repository))
     hub = await open_hub(repository, folder.store.folder)
     settings = _with_secrets(Settings.model_validate(pinned.settings), current)
-    tracked, _ = list_files(repository, pinned.base)
+    tracked, tree_bytes = list_files(repository, pinned.base)
     command = find_test_command(settings.test, repository.path, environ, tracked=tracked)
     tools = "" if command is None else await check_tools(command, environ)
     return _enter(
-        _assemble(pinned, folder, repository, hub, settings, command, tools, Journal.open(folder.journal), environ)
+        _assemble(
+            pinned, folder, repository, hub, settings, command, tools, tree_bytes, Journal.open(folder.journal), environ
+        )
     )
 
 
@@ -251,6 +259,7 @@ def _assemble(
     settings: Settings,
     test_command: TestCommand | None,
     test_tools: str,
+    tree_bytes: int,
     journal: Journal,
     environ: Mapping[str, str],
 ) -> Run:
@@ -263,6 +272,7 @@ def _assemble(
         settings=settings,
         test_command=test_command,
         test_tools=test_tools,
+        tree_bytes=tree_bytes,
         journal=journal,
         ledger=Ledger.open(state_directory(environ)),
         merger=Merger(hub, pinned.name),

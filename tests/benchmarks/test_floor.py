@@ -21,8 +21,10 @@ ONCE = 1  # rev-parse of the start
     ],
     ids=lambda value: value.name if isinstance(value, Shape) else "",
 )
-def test_the_floor_merges_every_task_and_counts_its_git_processes(shape: Shape, git_processes: int) -> None:
-    measured = measure_floor(shape, 0, file_count=3)
+def test_the_floor_merges_every_task_and_counts_its_git_processes(
+    shape: Shape, git_processes: int, tmp_path: Path
+) -> None:
+    measured = measure_floor(shape, 0, file_count=3, place=tmp_path)
 
     assert (measured.task_count, measured.git_processes) == (len(shape), git_processes)
     assert measured.cpu_seconds > 0
