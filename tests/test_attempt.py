@@ -66,7 +66,7 @@ def test_what_a_task_declared_is_not_outside_and_undeclared_means_anything() -> 
     assert outside_writes(TaskSpec(id="a", prompt="p", read_only=True), paths) == paths
 
 
-async def test_an_attempt_leaves_record_ref_row_and_journal_and_no_worktree(offline_project: Project) -> None:
+async def test_an_attempt_leaves_record_ref_row_and_journal_and_a_retired_worktree(offline_project: Project) -> None:
     spec = task("a", title="Add a", writes=["a.txt"], env={"EXTRA": "1"})
     facts = offline_project.signals / "facts"
     script: Script = {"a": [shell(f"env > {facts}"), write("a.txt"), write("beside.txt"), {"say": "all done"}]}
@@ -81,7 +81,7 @@ async def test_an_attempt_leaves_record_ref_row_and_journal_and_no_worktree(offl
     assert record.notes == ("changed outside its `writes`: beside.txt",)
     assert record.last_message.endswith("all done")
     assert await run.hub.refs(run.ref("task")) == {place.ref: record.commit}
-    assert not place.worktree.exists()
+    assert [worktree.path for worktree in run.retired] == [place.worktree], "it goes when the run ends"
     (call,) = run.ledger.account(run.id).calls
     assert (call.task, call.attempt, call.outcome, call.usage.cost_usd) == ("a", 1, OutcomeKind.OK, 0.5)
     told = dict(line.split("=", 1) for line in facts.read_text().splitlines() if line.startswith(("GRAFT", "EXTRA")))
@@ -128,3 +128,14 @@ async def test_what_an_agent_does_to_sealed_acceptance_tests_is_undone_and_said(
 
     assert record.paths == ("a.txt",)
     assert record.notes == ("changed sealed acceptance tests, which was undone: tests/test_sealed.py",)
+
+
+async def test_what_ignore_rules_kept_out_is_said_and_its_worktree_does_not_wait(offline_project: Project) -> None:
+    steps = [write(".gitignore", "build/\n"), write("build/out.bin"), write("__pycache__/a.pyc"), write("a.txt")]
+    run = await offline_project.open([task("a")], {"a": steps})
+    place = await reserve_place(run, "a", run.base)
+    record = await perform_attempt(run, Ask(spec=task("a"), base=run.base, key="key", prompt="do it"), place)
+
+    assert record.left_out == ("__pycache__/", "build/")
+    assert record.notes == ("not committed, because it is ignored: build/",)
+    assert (place.worktree.exists(), len(run.retired)) == (False, 0)

@@ -61,6 +61,7 @@ def record(**changes: object) -> AttemptRecord:
         "seconds": 1.0,
         "ended": datetime.now(UTC),
         "paths": (),
+        "left_out": (),
         "notes": (),
         "salvage": None,
     }
