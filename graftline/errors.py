@@ -5,11 +5,13 @@
     │   ├── ManifestError                  the plan file has problems; all of them are listed
     │   ├── SettingsError                  graftline.toml, GRAFTLINE_* or a flag is wrong
     │   ├── RepositoryError                the repository or the target branch cannot be used as it is
-    │   └── UnknownRunError                no run, or no task in it, answers to that name
+    │   ├── UnknownRunError                no run, or no task in it, answers to that name
+    │   └── RunBusyError                   another process carries out the run
     ├── CannotRunError                  3  something this machine lacks
     │   ├── GitMissingError
     │   ├── AgentUnavailableError          an agent CLI is missing, too old or not logged in
     │   └── ServerUnavailableError         no Prefect server answers and none could be started
+    ├── LeaseLostError                  4  another process has taken over the run that this one carried out
     └── GitFailedError                  4  a git command of ours failed where it should not
 
 A failed task, a conflict or red tests are not errors: they are outcomes, and the report carries them.
@@ -54,6 +56,14 @@ class RepositoryError(UserError):
 
 class UnknownRunError(UserError):
     """No run, or no task of a run, answers to the given name."""
+
+
+class RunBusyError(UserError):
+    """Another process carries out the run; the message says which."""
+
+
+class LeaseLostError(GraftlineError):
+    """Another process has taken over the run that this one carried out."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,11 @@ class FileLock:
         self.path = path
         self._descriptor: int | None = None
 
+    @property
+    def is_held(self) -> bool:
+        """Whether this instance holds the lock."""
+        return self._descriptor is not None
+
     def try_acquire(self, *, shared: bool = False) -> bool:
         """Take the lock when that is possible at once."""
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
