@@ -49,6 +49,7 @@ class EventKind(StrEnum):
     SALVAGED = "salvaged"
     WARNING = "warning"
     RUN_ENDED = "run-ended"
+    RUN_CLEANED = "run-cleaned"
 
 
 # Told to listeners only: an agent may emit thousands of lines, they are in its log, and nobody resumes from them.

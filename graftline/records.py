@@ -19,6 +19,7 @@ from graftline.plan import TaskSpec
 from graftline.private_files import write_file
 from graftline.store import RunFolder
 
+RECORD_NAME = "record.json"
 KEY_FIELDS = frozenset({"id", "prompt", "depends_on", "writes", "read_only", "agent", "tests", "acceptance"})
 """Fields of a task that make it another task when they change."""
 FREE_FIELDS = frozenset({"title", "priority", "timeout_seconds", "max_retries", "concurrency_group", "env"})
@@ -77,13 +78,13 @@ def task_key(spec: TaskSpec, base_tree: str) -> str:
 
 def write_record(folder: Path, record: AttemptRecord) -> None:
     """Put an attempt's record into its folder, whole or not at all."""
-    write_file(folder / "record.json", record.model_dump_json(indent=2).encode())
+    write_file(folder / RECORD_NAME, record.model_dump_json(indent=2).encode())
 
 
 def read_record(folder: Path) -> AttemptRecord | None:
     """The record of an attempt; None when it never got so far, or the file is damaged (its work is then done again)."""
     try:
-        return AttemptRecord.model_validate_json((folder / "record.json").read_text())
+        return AttemptRecord.model_validate_json((folder / RECORD_NAME).read_text())
     except (OSError, ValidationError):
         return None
 

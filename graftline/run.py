@@ -199,17 +199,19 @@ async def open_run(run_id: str, environ: Mapping[str, str], *, current: Settings
     state_dir = state_directory(environ)
     folder = find_run(state_dir, run_id, None)
     pinned = read_pinned(folder)
+    journal = Journal.open(folder.journal)
+    if any(entry.event is EventKind.RUN_CLEANED for entry in journal.entries()):
+        raise UserError(
+            f"run {pinned.name} was cleaned up: its finished tasks would have to be paid for again, so it cannot be "
+            "entered any more. What was kept is shown by `graftline diff`; start a new run for the rest"
+        )
     repository = open_repository(Path(pinned.repository))
     hub = await open_hub(repository, folder.store.folder)
     settings = _with_secrets(Settings.model_validate(pinned.settings), current)
     tracked, tree_bytes = list_files(repository, pinned.base)
     command = find_test_command(settings.test, repository.path, environ, tracked=tracked)
     tools = "" if command is None else await check_tools(command, environ)
-    return _enter(
-        _assemble(
-            pinned, folder, repository, hub, settings, command, tools, tree_bytes, Journal.open(folder.journal), environ
-        )
-    )
+    return _enter(_assemble(pinned, folder, repository, hub, settings, command, tools, tree_bytes, journal, environ))
 
 
 def read_pinned(folder: RunFolder) -> PinnedRun:

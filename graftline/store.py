@@ -24,6 +24,8 @@ from graftline.journal import Header, read_header
 from graftline.private_files import make_folder, write_file
 
 SLUG_CHARACTERS = 40
+VERIFY_PREFIX = "_verify-"
+"""How the working trees in which tests run are called; nobody works in them."""
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SHORT_ID_CHARACTERS = 24
 
@@ -165,7 +167,7 @@ class RunFolder:
 
     def verify_worktree(self, label: str) -> Path:
         """The working tree in which one commit is tested."""
-        return self.worktrees / f"_verify-{_checked(label)}"
+        return self.worktrees / f"{VERIFY_PREFIX}{_checked(label)}"
 
     def heal_worktree(self, round_number: int, task_id: str) -> Path:
         """The working tree of one heal call."""

@@ -28,6 +28,7 @@ app.command("graftline.cli.inspect:status", name="status", help="Show how a run 
 app.command("graftline.cli.inspect:logs", name="logs", help="Show what an agent printed.")
 app.command("graftline.cli.work:diff", name="diff", help="Show the work of a run or of one of its tasks.")
 app.command("graftline.cli.work:take", name="take", help="Fetch the work of a run into a branch of your repository.")
+app.command("graftline.cli.clean:clean", name="clean", help="Remove what ended runs left on disk, but no work.")
 app.command("graftline.cli.ui:ui", name="ui", help="Open the Prefect UI, on a run when one is named.")
 app.command("graftline.cli.config:config", name="config", help="Show the effective settings and where each comes from.")
 app.command("graftline.cli.demo:demo", name="demo", help="Run a 5-task plan with a scripted agent; needs no key.")

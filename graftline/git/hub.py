@@ -7,7 +7,7 @@ branch) takes objects from under a run, and nothing a run does shows there.
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -103,6 +103,12 @@ class Hub:
         """Delete a ref; one that is not there is fine."""
         await self.run(["update-ref", "-d", _argument(ref)])
 
+    async def delete_refs(self, refs: Mapping[str, str]) -> None:
+        """Delete refs that still are at the given commits, all of them or none."""
+        if refs:
+            commands = "".join(f"delete {ref}\0{commit}\0" for ref, commit in refs.items())
+            await self.run(["update-ref", "-z", "--stdin"], stdin=os.fsencode(commands))
+
     async def refs(self, prefix: str) -> dict[str, str]:
         """The refs at or below a path such as `refs/graftline/<run>`, each with what it points at, sorted by name."""
         listed = await self.run(["for-each-ref", "--format=%(refname) %(objectname)", _argument(prefix)])
@@ -122,6 +128,15 @@ class Hub:
                 return tree
             self._trees[commit] = tree
         return self._trees[commit]
+
+    async def trees_of(self, commits: Iterable[str]) -> dict[str, str]:
+        """The trees of those of the commits that are there."""
+        asked = list(dict.fromkeys(commits))
+        if not asked:
+            return {}
+        lines = "".join(f"{commit}^{{tree}}\n" for commit in asked)
+        told = (await self.run(["cat-file", "--batch-check=%(objectname)"], stdin=lines.encode())).text.splitlines()
+        return {commit: tree for commit, tree in zip(asked, told, strict=True) if " " not in tree}
 
     async def changed_paths(self, old: str, new: str) -> tuple[str, ...]:
         """Paths that differ between two commits or trees; a rename is two paths."""
@@ -172,6 +187,12 @@ async def open_hub(repository: Repository, folder: Path) -> Hub:
         "core.attributesFile": str(folder / "attributes"),
     }
     return Hub(folder / "hub.git", config, conventions.author, conventions.committer)
+
+
+def find_hub(folder: Path) -> Hub | None:
+    """The hub in a repository's state folder as it is, to look at and to tidy; None when there is none."""
+    nobody = Identity("nobody", "nobody@graftline.invalid")  # it makes no commits
+    return Hub(folder / "hub.git", {}, nobody, nobody) if (folder / "hub.git").is_dir() else None
 
 
 def commit_message(message: str, trailers: Mapping[str, str]) -> str:

@@ -58,6 +58,18 @@ async def land(
         return await anyio.to_thread.run_sync(landing.land, mode)  # in one thread: a cancellation waits for its end
 
 
+async def forget_results(repository: Repository, hub: Hub) -> None:
+    """Forget where we put result branches that are gone from the user's repository."""
+    async with exclusive_lock(hub.git_dir.parent / "landing.lock"):  # a landing notes the branch before it makes it
+        results = await hub.refs(RESULTS)
+        gone = {
+            ref: commit
+            for ref, commit in results.items()
+            if await anyio.to_thread.run_sync(branch_tip, repository, ref.removeprefix(f"{RESULTS}/")) is None
+        }
+        await hub.delete_refs(gone)
+
+
 async def check_result_branch(repository: Repository, branch: str, hub: Hub | None = None) -> None:
     """Make sure that a result branch can be made: `RepositoryError` when its name is unfit or a branch is in the way.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio.to_thread
 
 from graftline.git.command import git_async
-from graftline.git.folders import is_real_folder, make_accessible
+from graftline.git.folders import is_real_folder, remove
 from graftline.git.hub import Hub
 from graftline.git.includes import copy_included_files
 from graftline.git.own_commits import find_own_commits
@@ -172,14 +172,5 @@ def _links_leading_out(root: Path, paths: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _remove(worktree: Worktree) -> None:
-    path = worktree.path
-    if is_real_folder(path):
-        try:
-            shutil.rmtree(path)
-        except OSError:
-            make_accessible(path)
-            shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-    for beside in (worktree.index, worktree.exclude):
-        beside.unlink(missing_ok=True)
+    for path in (worktree.path, worktree.index, worktree.exclude):
+        remove(path)

@@ -99,4 +99,5 @@ _SENTENCES: dict[EventKind, Callable[[Data], str]] = {
     EventKind.SALVAGED: lambda data: f"unfinished work kept on {data['ref']}",
     EventKind.WARNING: lambda data: f"warning: {data['text']}",
     EventKind.RUN_ENDED: lambda data: f"run ended: {data['reason']}",
+    EventKind.RUN_CLEANED: lambda data: f"cleaned up; kept, because it is nowhere else: {_names(data['kept'])}",
 }
