@@ -16,8 +16,8 @@ from graftline.remains import BESIDE_A_WORKTREE, SoleWork
 from graftline.store import RepositoryStore, RunFolder, find_run, find_runs, repository_place, state_place
 from graftline.text import plain_line
 
-LINE_CHARACTERS = 4000
 WHAT_CHARACTERS = 160
+PATH_CHARACTERS = 4096
 
 
 def clean(
@@ -69,7 +69,7 @@ def _ended_runs(store: RepositoryStore, *, every: bool) -> list[RunFolder]:
             reason = str(error)
         if reason:
             header = run.header()
-            _say(f"Run {header.name if header else run.id} is left alone: {reason}")
+            _say(f"Run {header.name if header else run.id} is left alone: {plain_line(reason, PATH_CHARACTERS)}")
             continue
         ended.append(run)
         if not every:
@@ -123,7 +123,7 @@ def _described(work: SoleWork, plan: CleanUp) -> str:
     """One piece of work and why it is kept; what is said of it may hold an agent's words."""
     what = plain_line(f"{work.task}: {work.what}" if work.task else work.what, WHAT_CHARACTERS)
     if work.path is not None:
-        return f"{what}; never collected: {work.path}"
+        return f"{what}; never collected: {plain_line(str(work.path), PATH_CHARACTERS)}"
     ref = work.ref.removeprefix(f"refs/graftline/{plan.run.id}/")
     return f"{what}; on no branch or tag of yours: {ref} ({work.commit[:12]})"
 
@@ -138,4 +138,4 @@ def _size(number: int) -> str:
 
 
 def _say(line: str) -> None:
-    sys.stdout.write(plain_line(line, LINE_CHARACTERS) + "\n")
+    sys.stdout.write(f"{line}\n")
