@@ -76,6 +76,7 @@ async def confirm(run: Run, verified: Verified, label: str) -> Confirmation:
             folder=folder,
             environ=run.environ,
             timeout_seconds=run.settings.test.timeout_seconds,
+            on_start=run.recording("tests"),
         )
     for failure in confirmation.flaky:
         run.journal.append(EventKind.WARNING, text=f"flaky: {failure.test} failed once and passed when run again")
@@ -113,6 +114,7 @@ async def _suite(run: Run, commit: str, *, label: str, fresh: bool = False) -> T
             folder=folder,
             environ=run.environ,
             timeout_seconds=run.settings.test.timeout_seconds,
+            on_start=run.recording("tests"),
         )
     save_baseline(run.folder.store.baselines, key, result)
     return result

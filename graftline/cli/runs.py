@@ -8,8 +8,8 @@ from graftline.errors import RepositoryError
 from graftline.git.repository import open_repository
 from graftline.journal import Entry, EventKind, Journal
 from graftline.ledger import Account, Ledger
+from graftline.pinned import PinnedRun, read_pinned
 from graftline.process import ProcessIdentity, is_alive
-from graftline.run import PinnedRun, read_pinned
 from graftline.store import RunFolder, find_run, repository_place, state_place
 
 

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from graftline.journal import Entry, EventKind
 from graftline.ledger import Account
+from graftline.pinned import PinnedRun
 from graftline.plan import TaskSpec
 from graftline.records import AttemptRecord, AttemptState, heal_records, task_records
 from graftline.report.model import (
@@ -25,7 +26,7 @@ from graftline.report.model import (
     TaskState,
     TestReport,
 )
-from graftline.run import NOT_STARTED, PinnedRun
+from graftline.run import NOT_STARTED
 from graftline.store import RunFolder
 
 

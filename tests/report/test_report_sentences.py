@@ -20,7 +20,7 @@ ANY: dict[str, JsonValue] = {
     "name": "n",
     "outcome": "ok",
     "passed": True,
-    "pid": 1,
+    "what": "agent", "pid": 1,
     "reason": "because",
     "ref": "r",
     "round": 1,
