@@ -160,6 +160,7 @@ async def _begin(
 async def _enter_again(folder: RunFolder, environ: Mapping[str, str], blocks: Mapping[str, AnyProfile]) -> Run:
     run = await reopen_run(folder, environ)
     try:
+        run.is_entered_again = True
         today = read_today(run.pinned, run.repository, environ, blocks=blocks)
         run.settings = _with_secrets(run.settings, today.settings)
         tracked, run.tree_bytes = await anyio.to_thread.run_sync(list_files, run.repository, run.base)

@@ -27,7 +27,8 @@ class Run:
 
     `stop_reason` is set when nothing new may start (a key was refused, the budget is spent): what runs goes on, what
     has not started does not. `test_command`, what it runs on and the size of a worktree are known once the run is to be
-    carried out. `recovered` says what was found of a process of it that had died.
+    carried out. `recovered` says what was found of a process of it that had died. `tested` holds the keys of the suites
+    that this entry into the run has seen end.
     """
 
     pinned: PinnedRun
@@ -50,6 +51,8 @@ class Run:
     has_warned: bool = False
     retired: deque[Worktree] = field(default_factory=deque)
     recovered: str = ""
+    is_entered_again: bool = False
+    tested: set[str] = field(default_factory=set)
 
     @property
     def id(self) -> str:

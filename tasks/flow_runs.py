@@ -19,7 +19,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Cancelling, Crashed, Scheduled
+from prefect.states import Cancelling, Crashed, Pending
 
 from graftline.lease import holder_of
 from graftline.recovery import is_unended
@@ -44,7 +44,9 @@ async def request_cancellation(client: PrefectClient, run_id: str) -> bool:
 
 
 async def make_ready(client: PrefectClient, run_id: str) -> FlowRun:
-    """The flow run of a run that nobody carries out, in a state in which it can be entered again.
+    """The flow run of a run that nobody carries out, in a state in which this process can enter it again.
+
+    Pending and not Scheduled: what is scheduled, the worker or runner of a deployment would take for itself.
 
     Raises:
         ObjectNotFound: the server does not know it.
@@ -52,7 +54,7 @@ async def make_ready(client: PrefectClient, run_id: str) -> FlowRun:
     flow_run = await client.read_flow_run(UUID(run_id))
     if flow_run.state is not None and not flow_run.state.is_final():
         await client.set_flow_run_state(flow_run.id, Crashed(message=KILLED), force=True)
-    await client.set_flow_run_state(flow_run.id, Scheduled(name="AwaitingRetry"), force=True)
+    await client.set_flow_run_state(flow_run.id, Pending(message="entered again by graftline resume"), force=True)
     return await client.read_flow_run(flow_run.id)
 
 

@@ -32,10 +32,10 @@ class Board(Protocol):
 
 
 @contextmanager
-def open_board(graph: Graph, *, quiet: bool) -> Iterator[Board]:
-    """The board that fits where stderr goes; a quiet one shows plain lines even on a terminal."""
+def open_board(graph: Graph | None, *, quiet: bool) -> Iterator[Board]:
+    """The board that fits where stderr goes; plain lines when it is to be quiet, or no plan is known yet."""
     console = stderr_console()
-    if quiet or not console.is_terminal:
+    if quiet or graph is None or not console.is_terminal:
         yield Lines(console)
         return
     table = LiveTable(console, graph)
