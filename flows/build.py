@@ -54,10 +54,12 @@ async def build(request: BuildRequest) -> State[None]:
             ending = error
             raise
         finally:
-            # A report is written for every run that started, however it ends, and before Prefect is told anything.
-            report = close(run, ending)
-            await carry_through(remove_retired(run))
-            close_run(run)
+            try:
+                # A report is written for every run that started, however it ends, and before Prefect is told anything.
+                report = close(run, ending)
+                await carry_through(remove_retired(run))
+            finally:
+                close_run(run)
         await publish_report(report)
         return state_of(report)
 

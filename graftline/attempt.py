@@ -26,7 +26,7 @@ from graftline.ledger import Account, Role
 from graftline.plan import TaskSpec
 from graftline.private_files import make_folder
 from graftline.process import Limits, ProcessIdentity
-from graftline.records import AttemptRecord, AttemptState, write_record
+from graftline.records import AttemptRecord, AttemptState, drop_record, write_record
 from graftline.retirement import retire
 from graftline.run import BUDGET_REACHED, Run
 from graftline.sealing import undo_sealed_edits
@@ -67,6 +67,11 @@ async def reserve_place(run: Run, task: str, base: str) -> Place:
     number = 1 + max((int(folder.name) for folder in run.folder.attempts(task)), default=0)
     while not await run.hub.create_ref(run.ref("task", task, number), base):
         number += 1
+    return task_place(run, task, number)
+
+
+def task_place(run: Run, task: str, number: int) -> Place:
+    """The place of a task's attempt with this number."""
     return Place(
         task=task,
         number=number,
@@ -78,6 +83,20 @@ async def reserve_place(run: Run, task: str, base: str) -> Place:
     )
 
 
+def heal_place(run: Run, task: str, number: int) -> Place:
+    """The place of a task's heal call in the round with this number."""
+    return Place(
+        task=task,
+        number=number,
+        role=Role.HEAL,
+        ref=run.ref("heal", number, task),
+        salvage_ref=run.ref("salvage", task, f"heal-{number}"),
+        folder=run.folder.heal(number, task),
+        worktree=run.folder.heal_worktree(number, task),
+        round=number,
+    )
+
+
 async def perform_attempt(run: Run, ask: Ask, place: Place) -> AttemptRecord:
     """One attempt's record, whatever came of it; work that did not make it is on the salvage ref.
 
@@ -86,9 +105,15 @@ async def perform_attempt(run: Run, ask: Ask, place: Place) -> AttemptRecord:
     backend = run.backend(ask.spec)
     started = monotonic()
     run.journal.append(
-        EventKind.ATTEMPT_STARTED, task=place.task, attempt=place.number, backend=backend.type, round=place.round
+        EventKind.ATTEMPT_STARTED,
+        task=place.task,
+        attempt=place.number,
+        backend=backend.type,
+        round=place.round,
+        base=ask.base,
+        key=ask.key,
     )
-    make_folder(place.folder)
+    drop_record(make_folder(place.folder))  # a heal that was interrupted is made again in the same place
     outcome = interrupted(backend, NOT_CALLED)
     worktree = await cut_workspace(run, ask.base, path=place.worktree, branch=place.task)
     try:
@@ -102,7 +127,7 @@ async def perform_attempt(run: Run, ask: Ask, place: Place) -> AttemptRecord:
             outcome = await _call(run, ask, place, backend, remaining)
     finally:
         # Also when cancelled, and cancelled again: what the agent wrote is only here.
-        record = await carry_through(_conclude(run, ask, place, worktree, outcome, monotonic() - started))
+        record = await carry_through(conclude_attempt(run, ask, place, worktree, outcome, monotonic() - started))
     return record
 
 
@@ -138,12 +163,11 @@ async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds
             run.journal.append(EventKind.AGENT_PROGRESS, task=place.task, attempt=place.number, text=text)
 
         begun: list[ProcessIdentity] = []
+        record = run.recording("agent", task=place.task, attempt=place.number)
 
         def on_start(agent: ProcessIdentity) -> None:
             begun.append(agent)
-            run.journal.append(
-                EventKind.AGENT_PROCESS, task=place.task, attempt=place.number, pid=agent.pid, started=agent.started
-            )
+            record(agent)
 
         limits = Limits(wall_seconds=seconds, stall_seconds=run.settings.timeouts.output_stall_seconds)
         try:
@@ -237,10 +261,10 @@ def _facts(run: Run, ask: Ask, place: Place) -> dict[str, str]:
     }
 
 
-async def _conclude(
+async def conclude_attempt(
     run: Run, ask: Ask, place: Place, worktree: Worktree, outcome: AgentOutcome, seconds: float
 ) -> AttemptRecord:
-    """Keep the work, then let the worktree go; when keeping fails it stays, for a person to look at."""
+    """Keep an attempt's work, then let the worktree go; when keeping fails it stays, for a person to look at."""
     record = await _keep(run, ask, place, worktree, outcome, seconds)
     await retire(run, worktree, is_bare=not record.left_out)
     return record
@@ -266,8 +290,7 @@ async def _keep(
         commit = await run.hub.commit_tree(await run.hub.tree_of(ask.base), [ask.base], title, trailers)
     salvage = None
     if work.commit is not None and commit != work.commit:
-        await run.hub.update_ref(place.salvage_ref, work.commit)
-        salvage = place.salvage_ref
+        salvage = await run.hub.add_ref(place.salvage_ref, work.commit)
         run.journal.append(EventKind.SALVAGED, task=place.task, attempt=place.number, ref=salvage, commit=work.commit)
     record = AttemptRecord(
         task=place.task,

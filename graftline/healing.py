@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 from graftline.agents.prompt import frame_heal_prompt
-from graftline.attempt import Ask, Place, perform_attempt
+from graftline.attempt import Ask, heal_place, perform_attempt
 from graftline.integration import changed_files
 from graftline.journal import EventKind
-from graftline.ledger import Role
 from graftline.records import AttemptRecord, find_finished, heal_records, task_key
 from graftline.run import Run
 from graftline.verification import Verified
@@ -39,34 +38,30 @@ async def heal_task(run: Run, candidate: str, assigned: Assigned, number: int) -
     """One agent call that gets a task's own prompt, the candidate's tree and the failures; found again when done."""
     spec = run.plan.task(assigned.task)
     key = task_key(spec, f"{await run.hub.tree_of(candidate)} heal {number}")
-    place = Place(
-        task=spec.id,
-        number=number,
-        role=Role.HEAL,
-        ref=run.ref("heal", number, spec.id),
-        salvage_ref=run.ref("salvage", spec.id, f"heal-{number}"),
-        folder=run.folder.heal(number, spec.id),
-        worktree=run.folder.heal_worktree(number, spec.id),
-        round=number,
-    )
     known = await find_finished(run.hub, heal_records(run.folder, spec.id), key, run.ref("heal"))
     if known is not None:
         return known
     failures = [f"{failure.test}\n{failure.message}\n{failure.trace}" for failure in assigned.failures]
     prompt = frame_heal_prompt(spec, plan_title=run.plan.title, failures=failures)
     run.journal.append(EventKind.HEAL_STARTED, task=spec.id, round=number, tests=[f.test for f in assigned.failures])
-    record = await perform_attempt(run, Ask(spec=spec, base=candidate, key=key, prompt=prompt), place)
+    ask = Ask(spec=spec, base=candidate, key=key, prompt=prompt)
+    record = await perform_attempt(run, ask, heal_place(run, spec.id, number))
+    record_heal(run, record, [failure.test for failure in assigned.failures])
+    return record
+
+
+def record_heal(run: Run, record: AttemptRecord, tests: list[str]) -> None:
+    """Write the end of a heal call into the journal; `tests` are those it was given."""
     run.journal.append(
         EventKind.HEAL_ENDED,
-        task=spec.id,
-        round=number,
-        tests=[failure.test for failure in assigned.failures],
+        task=record.task,
+        round=record.round,
+        tests=list(tests),
         outcome=record.outcome,
         commit=record.commit,
         cost_usd=record.cost_usd,
         seconds=record.seconds,
     )
-    return record
 
 
 def is_better(before: Verified, after: Verified) -> bool:

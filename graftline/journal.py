@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -31,7 +31,7 @@ class EventKind(StrEnum):
     RUN_PREPARED = "run-prepared"
     PLAN_NOTED = "plan-noted"
     ATTEMPT_STARTED = "attempt-started"
-    AGENT_PROCESS = "agent-process"
+    PROCESS_STARTED = "process-started"
     SETUP = "setup"
     AGENT_PROGRESS = "agent-progress"
     ATTEMPT_ENDED = "attempt-ended"
@@ -96,6 +96,16 @@ def listening(callback: Listener) -> Iterator[None]:
         _listeners.reset(token)
 
 
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Tell nobody of entries appended inside the context: they are of another time than what listeners follow."""
+    token = _listeners.set(())
+    try:
+        yield
+    finally:
+        _listeners.reset(token)
+
+
 def read_header(path: Path) -> Header | None:
     """The header of a journal of any format; None when there is no journal or its first line is not a header."""
     try:
@@ -105,25 +115,37 @@ def read_header(path: Path) -> Header | None:
         return None
 
 
+def _nobody_else_writes() -> None:
+    """The fence of a journal that no lease guards."""
+
+
 @dataclass(frozen=True)
 class Journal:
     """An open journal. It holds no file handle, so threads and processes may share or forget it freely."""
 
     path: Path
     header: Header
+    fence: Callable[[], None] = field(default=_nobody_else_writes, repr=False, compare=False)
+    """Called before each line is written, with the file locked; what it raises keeps the line out."""
 
     @classmethod
-    def create(cls, path: Path, run_id: str, name: str) -> "Journal":
+    def create(
+        cls, path: Path, run_id: str, name: str, *, fence: Callable[[], None] = _nobody_else_writes
+    ) -> "Journal":
         """Start the journal of a new run; one that exists already is an error, never overwritten."""
         if path.exists():
             raise GraftlineError(f"{path} exists already: the journal of a run is started once")
         header = Header(format=FORMAT, run=run_id, name=name, created=datetime.now(UTC))
+        fence()
         write_file(path, header.model_dump_json().encode() + b"\n")
-        return cls(path, header)
+        return cls(path, header, fence)
 
     @classmethod
-    def open(cls, path: Path) -> "Journal":
-        """Open the journal of an earlier run; a format newer than this graftline knows is refused."""
+    def open(cls, path: Path, *, fence: Callable[[], None] = _nobody_else_writes) -> "Journal":
+        """Open the journal of an earlier run, to read or, with the fence of its lease, to write it.
+
+        A format newer than this graftline knows is refused.
+        """
         if not path.exists():
             raise UnknownRunError(f"no journal at {path}: that run never started, or its records were deleted")
         header = read_header(path)
@@ -134,7 +156,7 @@ class Journal:
                 f"{path} was written by a newer graftline (journal format {header.format}, this one knows {FORMAT}): "
                 "update graftline to work with this run"
             )
-        return cls(path, header)
+        return cls(path, header, fence)
 
     def append(
         self, event: EventKind, *, task: str | None = None, attempt: int | None = None, **data: JsonValue
@@ -176,6 +198,7 @@ class Journal:
             try:
                 # flock belongs to the open file, so it keeps threads apart as well as processes.
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
+                self.fence()
                 _mend(descriptor)
                 written = os.write(descriptor, line)
                 while written < len(line):  # the next write says why: a full disk takes part of a line first

@@ -24,7 +24,7 @@ POLL_SECONDS = 0.05
 
 
 class Holder(BaseModel):
-    """Who carries out a run, as `lease.json` in its folder says."""
+    """Who took the lease last, as `lease.json` in the run's folder says."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,15 +42,6 @@ class Holder(BaseModel):
         """The holder's process, when it runs on this machine: the only one whose processes can be seen and ended."""
         identity = ProcessIdentity(self.pid, self.started)
         return identity if self.host == socket.gethostname() and is_alive(identity) else None
-
-
-class _Record(BaseModel):
-    """The file: the newest token, and its holder until it lets go of the lease."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    token: int = 0
-    holder: Holder | None = None
 
 
 class Lease:
@@ -72,21 +63,22 @@ class Lease:
         with anyio.move_on_after(PATIENCE_SECONDS):
             while not lock.try_acquire():  # noqa: ASYNC110  the holder may be another process
                 await anyio.sleep(POLL_SECONDS)
+        before = _read(folder)
         if not lock.is_held:
             raise RunBusyError(
-                f"run {folder.name} is being carried out by {_read(folder).holder or 'another process'}: wait for it, "
-                "or stop it with `graftline abort`"
+                f"run {folder.name} is being carried out by {before or 'another process'}: wait for it, or stop it "
+                "with `graftline abort`"
             )
         try:
             process = this_process()
             holder = Holder(
-                token=_read(folder).token + 1,
+                token=before.token + 1 if before else 1,
                 pid=process.pid,
                 started=process.started,
                 host=socket.gethostname(),
                 since=datetime.now(UTC),
             )
-            _write(folder, _Record(token=holder.token, holder=holder))
+            write_file(_record_file(folder), holder.model_dump_json().encode())
         except BaseException:
             lock.release()
             raise
@@ -99,53 +91,39 @@ class Lease:
             LeaseLostError: somebody has.
         """
         newest = _read(self.folder)
-        if newest.token != self.holder.token:
+        if newest is None or newest.token != self.holder.token:
             raise LeaseLostError(
-                f"run {self.folder.name} was taken over by {newest.holder or 'another process'}: this process leaves it"
+                f"run {self.folder.name} was taken over by {newest or 'another process'}: this process leaves it"
             )
 
     def release(self) -> None:
         """Let go of the run, which is then nobody's; once is enough."""
-        if self._lock.is_held:
-            if _read(self.folder).token == self.holder.token:
-                _write(self.folder, _Record(token=self.holder.token))
-            self._lock.release()
+        self._lock.release()
 
 
 def holder_of(folder: Path) -> Holder | None:
     """Who carries out the run with this folder now; None when nobody does."""
-    held, holder = _look(folder)
-    return holder if held else None
-
-
-def dead_holder_of(folder: Path) -> Holder | None:
-    """Who was carrying out the run and died without letting go of it; None when nobody has."""
-    held, holder = _look(folder)
-    return None if held else holder
-
-
-def _look(folder: Path) -> tuple[bool, Holder | None]:
-    """Whether the lease is held, and who wrote down that it holds it."""
-    holder = _read(folder).holder
+    holder = _read(folder)
     lock = FileLock(_lock_file(folder))
-    if holder is None or not lock.try_acquire(shared=True):
-        return holder is not None, holder
-    try:
-        return False, _read(folder).holder  # once more: it may have been let go of between the two looks
-    finally:
-        lock.release()
+    if holder is None:
+        return None
+    if not lock.try_acquire(shared=True):
+        return _read(folder)
+    lock.release()
+    return None
 
 
 def _lock_file(folder: Path) -> Path:
     return folder / "lease.lock"
 
 
-def _read(folder: Path) -> _Record:
+def _record_file(folder: Path) -> Path:
+    return folder / "lease.json"
+
+
+def _read(folder: Path) -> Holder | None:
+    """The latest holder, which may have let go of the lease."""
     try:
-        return _Record.model_validate_json((folder / "lease.json").read_bytes())
+        return Holder.model_validate_json(_record_file(folder).read_bytes())
     except (FileNotFoundError, ValidationError):  # before the first holder, or cut by a power failure
-        return _Record()
-
-
-def _write(folder: Path, record: _Record) -> None:
-    write_file(folder / "lease.json", record.model_dump_json().encode())
+        return None

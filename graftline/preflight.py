@@ -73,12 +73,7 @@ async def check_request(
     """
     check_git()
     repository = await anyio.to_thread.run_sync(open_repository, Path(request.repository))
-    own = load_settings(repository.path, environ=environ).settings.agents
-    overrides = request.overrides() | {
-        f"agents.{name}": profile.model_dump() for name, profile in blocks.items() if name not in own
-    }
-    origins = dict.fromkeys(overrides, "request")
-    effective = load_settings(repository.path, environ=environ, overrides=overrides, override_origins=origins)
+    effective = load_effective(request, repository, environ, blocks=blocks)
     manifest = read_plan(request, repository, agents=(*effective.settings.agents, *PROFILE_TYPES))
     target = await anyio.to_thread.run_sync(resolve_target, repository, request.target or None)
     # Its name ends with the run's id, which nobody knows yet; what is in its way is in the way of any.
@@ -102,6 +97,26 @@ async def check_request(
         probes=probes,
         notes=(*manifest.notes, *features, *await dirty_note(repository)),
     )
+
+
+def load_effective(
+    request: BuildRequest,
+    repository: Repository,
+    environ: Mapping[str, str],
+    *,
+    blocks: Mapping[str, AnyProfile] = NO_BLOCKS,
+) -> Effective:
+    """The settings a request runs with, as they are now.
+
+    Raises:
+        SettingsError: one of them has to be corrected.
+    """
+    own = load_settings(repository.path, environ=environ).settings.agents
+    overrides = request.overrides() | {
+        f"agents.{name}": profile.model_dump() for name, profile in blocks.items() if name not in own
+    }
+    origins = dict.fromkeys(overrides, "request")
+    return load_settings(repository.path, environ=environ, overrides=overrides, override_origins=origins)
 
 
 def read_plan(request: BuildRequest, repository: Repository, *, agents: Collection[str]) -> Manifest:

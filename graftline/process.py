@@ -29,8 +29,7 @@ DRAIN_SECONDS = 0.5
 # Time a killed process gets to be gone: only one that hangs in the kernel needs more.
 KILL_SECONDS = 5.0
 POLL_SECONDS = 0.02
-# A killed process that waits for a dead disk is never gone; nobody waits for it longer than this.
-KILL_SECONDS = 5.0
+NO_GROUP = 0
 
 
 class Ending(StrEnum):
@@ -81,6 +80,10 @@ class ProcessIdentity:
     started: str
 
 
+OnStart = Callable[[ProcessIdentity], None]
+"""Gets the identity of a process the moment it runs, so that it can be recorded."""
+
+
 @dataclass(frozen=True)
 class ProcessResult:
     """How a process ended; `status` is the exit status, negative for a signal.
@@ -101,7 +104,7 @@ async def run_process(
     log: Path,
     limits: Limits,
     on_line: Callable[[str], None] | None = None,
-    on_start: Callable[[ProcessIdentity], None] | None = None,
+    on_start: OnStart | None = None,
 ) -> ProcessResult:
     """Run a command to its end, streaming its stdout to `log` and its stderr to `<log>.stderr`.
 
@@ -156,6 +159,14 @@ async def end_group(identity: ProcessIdentity, grace_seconds: float) -> bool:
     with anyio.CancelScope(shield=True):
         await _end(identity.pid, grace_seconds, asyncio.Event())
     return True
+
+
+async def end_family(mark: str, grace_seconds: float) -> bool:
+    """End every process that carries `mark` (`Command.mark`), wherever it went; False when there is none.
+
+    It finds what a process that has ended left behind, which `end_group` cannot know; on Linux only.
+    """
+    return await _end_family(mark, NO_GROUP, grace_seconds, asyncio.Event())
 
 
 async def _start(command: Command, stdout: ChildOutput, stderr: ChildOutput) -> Process:
@@ -292,10 +303,10 @@ async def _wait_for_group(group: int, seconds: float, hurry: asyncio.Event) -> N
             await anyio.sleep(POLL_SECONDS)
 
 
-async def _end_family(mark: str, group: int, grace_seconds: float, hurry: asyncio.Event) -> None:
-    """TERM, grace, KILL to what left the group; the caller shields it."""
+async def _end_family(mark: str, group: int, grace_seconds: float, hurry: asyncio.Event) -> bool:
+    """TERM, grace, KILL to what left the group; the caller shields it. Whether there was any."""
     if not signal_family(mark, signal.SIGTERM, outside=group):
-        return
+        return False
     with anyio.move_on_after(grace_seconds):
         while signal_family(mark, 0, outside=group) and not hurry.is_set():  # noqa: ASYNC110  no event tells of the end
             await anyio.sleep(POLL_SECONDS)
@@ -303,6 +314,7 @@ async def _end_family(mark: str, group: int, grace_seconds: float, hurry: asynci
     with anyio.move_on_after(KILL_SECONDS):
         while signal_family(mark, signal.SIGKILL, outside=group):  # noqa: ASYNC110  as above
             await anyio.sleep(POLL_SECONDS)
+    return True
 
 
 def _signal_group(group: int, number: signal.Signals) -> bool:

@@ -81,6 +81,11 @@ def write_record(folder: Path, record: AttemptRecord) -> None:
     write_file(folder / RECORD_NAME, record.model_dump_json(indent=2).encode())
 
 
+def drop_record(folder: Path) -> None:
+    """Take the record out of an attempt's folder, if there is one: the attempt in it is made again."""
+    (folder / "record.json").unlink(missing_ok=True)
+
+
 def read_record(folder: Path) -> AttemptRecord | None:
     """The record of an attempt; None when it never got so far, or the file is damaged (its work is then done again)."""
     try:
@@ -92,6 +97,12 @@ def read_record(folder: Path) -> AttemptRecord | None:
 def task_records(run_folder: RunFolder, task: str) -> tuple[AttemptRecord, ...]:
     """The records of a task's attempts, oldest first."""
     return _records(run_folder.attempts(task))
+
+
+def count_extra_attempts(run_folder: RunFolder, task: str) -> int:
+    """How many attempts a task had beyond its first; interrupted ones are nobody's failure and do not count."""
+    states = [record.state for record in task_records(run_folder, task)]
+    return max(0, sum(state is not AttemptState.INTERRUPTED for state in states) - 1)
 
 
 def heal_records(run_folder: RunFolder, task: str) -> tuple[AttemptRecord, ...]:

@@ -169,6 +169,10 @@ class RunFolder:
         """The working tree in which one commit is tested."""
         return self.worktrees / f"{VERIFY_PREFIX}{_checked(label)}"
 
+    def test_worktrees(self) -> tuple[Path, ...]:
+        """The working trees in which commits are tested that are there now."""
+        return tuple(sorted(path for path in self.worktrees.glob("_verify-*") if path.is_dir()))
+
     def heal_worktree(self, round_number: int, task_id: str) -> Path:
         """The working tree of one heal call."""
         return self.worktrees / f"{_short(task_id)}-heal{round_number}"
@@ -230,6 +234,16 @@ def find_run(state_dir: Path, wanted: str | None, store: RepositoryStore | None)
     raise UnknownRunError(
         f"no run is called {wanted!r}" + (f"; the latest are:\n{_listing(known)}" if known else ": there are no runs")
     )
+
+
+def find_place(state_dir: Path, run_id: str) -> RunFolder | None:
+    """The places of the run with exactly this id, whichever repository it is of; None when it has left nothing yet."""
+    return next((RunFolder(path) for path in state_dir.glob(f"repos/*/runs/{_checked(run_id)}")), None)
+
+
+def all_runs(state_dir: Path) -> list[RunFolder]:
+    """Every run that has left anything in a state directory."""
+    return [RunFolder(path) for path in sorted(state_dir.glob("repos/*/runs/*"))]
 
 
 def run_name(title: str, run_id: str) -> str:

@@ -76,6 +76,7 @@ async def confirm(run: Run, verified: Verified, label: str) -> Confirmation:
             folder=folder,
             environ=run.environ,
             timeout_seconds=run.settings.test.timeout_seconds,
+            on_start=run.recording("tests"),
         )
     for failure in confirmation.flaky:
         run.journal.append(EventKind.WARNING, text=f"flaky: {failure.test} failed once and passed when run again")
@@ -101,7 +102,7 @@ async def _suite(run: Run, commit: str, *, label: str, fresh: bool = False) -> T
         return None
     key = baseline_key(await run.hub.tree_of(commit), command, run.test_tools)
     known = None if fresh else load_baseline(run.folder.store.baselines, key)
-    if known is not None:
+    if known is not None and not _is_doubted(run, commit, key, known):
         return known
     run.journal.append(EventKind.VERIFY_STARTED, label=label, commit=commit, command=list(command.argv))
     async with _test_workspace(run, commit, label) as (worktree, folder, problem):
@@ -113,9 +114,16 @@ async def _suite(run: Run, commit: str, *, label: str, fresh: bool = False) -> T
             folder=folder,
             environ=run.environ,
             timeout_seconds=run.settings.test.timeout_seconds,
+            on_start=run.recording("tests"),
         )
     save_baseline(run.folder.store.baselines, key, result)
+    run.tested.add(key)
     return result
+
+
+def _is_doubted(run: Run, commit: str, key: str, known: TestResult) -> bool:
+    """Whether a known result has to be seen again: a red one, when a person had a run entered again because of it."""
+    return run.is_entered_again and known.exit_status != 0 and commit != run.base and key not in run.tested
 
 
 def not_started(command: TestCommand, problem: str) -> TestResult:

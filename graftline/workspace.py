@@ -37,7 +37,9 @@ async def set_up(run: Run, worktree: Worktree, folder: Path, *, task: str | None
         # The person's own commands, with the person's own caches: a private home would download the world each time.
         environment = base_environment(run.environ, home=Path(run.environ.get("HOME", folder)))
         command = Command(argv=tuple(shlex.split(line)), cwd=worktree.path, env=environment)
-        result = await run_process(command, log=log, limits=Limits(wall_seconds=seconds))
+        result = await run_process(
+            command, log=log, limits=Limits(wall_seconds=seconds), on_start=run.recording("set-up", task=task)
+        )
         run.journal.append(EventKind.SETUP, task=task, command=line, seconds=result.seconds, status=result.status)
         if result.status != 0:
             how = "took too long" if result.ending is Ending.TIMED_OUT else f"ended with {result.status}"

@@ -27,6 +27,7 @@ async def _land(run: Run, commit: str, onto: str, mode: Literal["auto", "branch"
         commit=commit,
         mode=mode,
         result_branch=run.result_branch,
+        confirm=run.lease.check,
     )
     if not result.moved:
         kind = EventKind.LANDED if result.landed else EventKind.LEFT_ON_BRANCH

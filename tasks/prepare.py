@@ -4,25 +4,31 @@ import logging
 import os
 from uuid import UUID
 
-from prefect import task
+from prefect import runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 
 from graftline.agents.profiles import PROFILE_TYPES, AnyProfile
 from graftline.blocks import ClaudeCode, Command, to_profile
-from graftline.preflight import check_request
+from graftline.opening import enter_run, look_after_dead_runs
 from graftline.request import BuildRequest
-from graftline.run import Run, prepare_run
+from graftline.run import Run
+from graftline.tasks.flow_runs import crash_dead_flow_runs, crash_parts
+
+logger = logging.getLogger(__name__)
 
 
 @task(name="prepare", task_run_name="prepare", persist_result=False, cache_policy=NO_CACHE, log_prints=False)
 async def prepare(request: BuildRequest, run_id: str) -> Run:
     """The open run of a request; entered again, the one that was pinned the first time."""
-    checked = await check_request(request, os.environ, blocks=await load_blocks(request.agent))
-    run = await prepare_run(checked, run_id, os.environ)
+    for said in await look_after_dead_runs(os.environ):
+        logger.warning("%s", said)
+    run = await enter_run(request, run_id, os.environ, blocks=await load_blocks(request.agent))
     logging.getLogger("graftline").setLevel(run.settings.logging.level)
     async with get_client() as client:
         await client.update_flow_run(UUID(run_id), name=run.pinned.name)
+        await crash_dead_flow_runs(client, os.environ)
+        await crash_parts(client, UUID(run_id), but=runtime.task_run.id and UUID(runtime.task_run.id))
     return run
 
 

@@ -24,12 +24,12 @@ from graftline.demo import agent
 from graftline.git.command import git
 from graftline.journal import Entry, EventKind, Journal
 from graftline.ledger import Account, Ledger
+from graftline.opening import enter_run
 from graftline.plan import Plan, TaskSpec
-from graftline.preflight import check_request
 from graftline.report.files import read_report
 from graftline.report.model import Report, TaskReport
 from graftline.request import BuildRequest
-from graftline.run import Run, prepare_run
+from graftline.run import Run
 from graftline.store import RunFolder, repository_store, state_directory
 from tests.conftest import MakeRepository, run_git
 
@@ -134,6 +134,11 @@ class Built:
         """The journal's entries of one kind."""
         return [entry for entry in self.entries if entry.event is event]
 
+    @property
+    def agents(self) -> list[Entry]:
+        """The journal's entries of agents that were started."""
+        return [entry for entry in self.of(EventKind.PROCESS_STARTED) if entry.data["what"] == "agent"]
+
     def hub(self, *arguments: str) -> str:
         """A git command on the hub."""
         return git(arguments, git_dir=self.folder.store.hub).text
@@ -204,7 +209,7 @@ class Project:
 
     async def open(
         self,
-        tasks: Sequence[TaskSpec],
+        tasks: Sequence[TaskSpec] | None,
         script: Script,
         *,
         heals: Script | None = None,
@@ -213,9 +218,9 @@ class Project:
     ) -> Run:
         """An open run of a plan, prepared as `build` does it, whose steps a test calls itself."""
         self.configure(script, heals or {}, settings or {})
-        plan = Plan(title="Test plan", tasks=tuple(tasks))
+        plan = Plan(title="Test plan", tasks=tuple(tasks)) if tasks else None
         wanted = BuildRequest.model_validate({"repository": str(self.path), "plan": plan, **request})
-        return await prepare_run(await check_request(wanted, os.environ), str(uuid4()), os.environ)
+        return await enter_run(wanted, str(uuid4()), os.environ)
 
     async def schedule(self, tasks: Sequence[TaskSpec], **request: object) -> str:
         """Make a flow run of `build` and return its id; `enter` runs it."""

@@ -98,7 +98,7 @@ async def test_an_attempt_leaves_record_ref_row_and_journal_and_a_retired_worktr
     }
     assert [entry.event for entry in run.journal.entries()][-3:] == [
         EventKind.ATTEMPT_STARTED,
-        EventKind.AGENT_PROCESS,
+        EventKind.PROCESS_STARTED,
         EventKind.ATTEMPT_ENDED,
     ]
     assert (await reserve_place(run, "a", run.base)).number == 2

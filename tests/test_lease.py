@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from graftline.errors import LeaseLostError, RunBusyError
-from graftline.lease import Lease, dead_holder_of, holder_of
+from graftline.lease import Lease, holder_of
 from graftline.process import this_process
 
 HOLD = """
@@ -40,7 +40,7 @@ async def test_a_second_process_is_refused_and_told_who_holds_the_run(tmp_path: 
             await Lease.acquire(folder)
         holder = holder_of(folder)
         assert holder is not None
-        assert (holder.pid, holder.token, dead_holder_of(folder)) == (other.pid, 1, None)
+        assert (holder.pid, holder.token) == (other.pid, 1)
         assert holder.process is not None
 
 
@@ -56,18 +56,16 @@ async def test_a_second_holder_in_the_same_process_is_refused_too(tmp_path: Path
     again.release()
 
 
-async def test_a_killed_holder_lets_go_and_is_known_to_have_died(tmp_path: Path) -> None:
+async def test_a_killed_holder_lets_go(tmp_path: Path) -> None:
     with start_holder(tmp_path) as other:
         other.send_signal(signal.SIGKILL)
         other.wait()
-    dead = dead_holder_of(tmp_path)
-    assert dead is not None
-    assert (dead.pid, dead.process, holder_of(tmp_path)) == (other.pid, None, None)
+    assert holder_of(tmp_path) is None
 
     lease = await Lease.acquire(tmp_path)
-    assert (lease.holder.token, dead_holder_of(tmp_path)) == (2, None)
+    assert (lease.holder.token, holder_of(tmp_path)) == (2, lease.holder)
     lease.release()
-    assert (holder_of(tmp_path), dead_holder_of(tmp_path)) == (None, None)
+    assert holder_of(tmp_path) is None
 
 
 async def test_who_lost_the_lock_does_not_write_into_the_run_of_who_took_over(tmp_path: Path) -> None:
@@ -85,6 +83,6 @@ async def test_who_lost_the_lock_does_not_write_into_the_run_of_who_took_over(tm
 
 
 def test_a_run_without_a_lease_is_nobodys(tmp_path: Path) -> None:
-    assert (holder_of(tmp_path / "none"), dead_holder_of(tmp_path / "none")) == (None, None)
+    assert holder_of(tmp_path / "none") is None
     (tmp_path / "lease.json").write_text("{cut")
-    assert (holder_of(tmp_path), dead_holder_of(tmp_path)) == (None, None)
+    assert holder_of(tmp_path) is None

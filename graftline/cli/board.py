@@ -32,10 +32,10 @@ class Board(Protocol):
 
 
 @contextmanager
-def open_board(graph: Graph, *, quiet: bool) -> Iterator[Board]:
-    """The board that fits where stderr goes; a quiet one shows plain lines even on a terminal."""
+def open_board(graph: Graph | None, *, quiet: bool) -> Iterator[Board]:
+    """The board that fits where stderr goes; plain lines when it is to be quiet, or no plan is known yet."""
     console = stderr_console()
-    if quiet or not console.is_terminal:
+    if quiet or graph is None or not console.is_terminal:
         yield Lines(console)
         return
     table = LiveTable(console, graph)
@@ -51,7 +51,7 @@ def open_board(graph: Graph, *, quiet: bool) -> Iterator[Board]:
 
 LASTING = frozenset({EventKind.WARNING, EventKind.VERIFY_ENDED, EventKind.MERGE_DONE, EventKind.HEAL_DROPPED})
 """What stays above a live table, which shows only how things stand."""
-CHATTER = frozenset({EventKind.AGENT_PROGRESS, EventKind.AGENT_PROCESS, EventKind.PLAN_NOTED})
+CHATTER = frozenset({EventKind.AGENT_PROGRESS, EventKind.PROCESS_STARTED, EventKind.PLAN_NOTED})
 """What one line per event leaves out: it is in the agent's log and in the journal, or was said before the run began."""
 
 
@@ -105,7 +105,7 @@ class LiveTable:
             row.since, row.seconds = monotonic(), None
         if entry.event in {EventKind.ATTEMPT_ENDED, EventKind.HEAL_ENDED} and row.since is not None:
             row.seconds = monotonic() - row.since
-        if entry.event is not EventKind.AGENT_PROCESS:
+        if entry.event is not EventKind.PROCESS_STARTED:
             row.detail = describe(entry).removeprefix(f"{entry.task}: ")
 
     def render(self) -> RenderableType:

@@ -37,10 +37,9 @@ def status(
     """
     records = open_records(run, repository)
     report = assemble_report(records.pinned, records.folder, records.entries, records.account)
-    if report.state is RunState.RUNNING and not records.is_alive:
-        report = report.model_copy(
-            update={"state": RunState.CRASHED, "reason": "its process is gone; what was finished is on its refs"}
-        )
+    if report.state is RunState.RUNNING and not records.is_running():
+        reason = "its process is gone, and what it left could not be looked after"
+        report = report.model_copy(update={"state": RunState.CRASHED, "reason": reason})
     if json:
         sys.stdout.write(to_json(report))
     else:

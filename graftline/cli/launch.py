@@ -7,37 +7,40 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 
 from graftline.cli.board import Board
 from graftline.cli.signals import run_until_signal
-from graftline.errors import ServerUnavailableError
+from graftline.errors import ServerUnavailableError, UnknownRunError
 from graftline.git.hub import open_hub
+from graftline.git.repository import Repository
 from graftline.journal import Entry, EventKind, listening
-from graftline.preflight import Checked
 from graftline.report.files import read_report
 from graftline.report.model import Report
 from graftline.request import BuildRequest
 from graftline.server import Server, client_environment, configured_server, local_server
-from graftline.store import RepositoryStore, repository_store, state_directory
+from graftline.store import find_place, repository_store, state_directory
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
 
 
 @dataclass
 class Launch:
-    """A checked request on its way through the `build` flow; afterwards, what there is to report of it."""
+    """A run on its way through the `build` flow; afterwards, what there is to report of it.
 
-    request: BuildRequest
-    checked: Checked
+    A new one is made of `request`, and its id is known once it has begun; the hub of its `repository` is made ready
+    while the server starts. Without a request, the run with `run_id` is entered again.
+    """
+
+    request: BuildRequest | None = None
+    repository: Repository | None = None
     run_id: str = ""
 
-    @property
-    def store(self) -> RepositoryStore:
-        """Where the repository's runs are recorded."""
-        return repository_store(state_directory(os.environ), str(self.checked.repository.common_dir))
-
     def carry_out(self, board: Board, *, keep_server: bool) -> None:
-        """Run the request to its end, whatever it is: `report` says what came of it.
+        """Run it to its end, whatever that is: `report` says what came of it.
 
         The process must not have imported Prefect before, unless its server is configured: Prefect reads the server's
         address when it is imported. Ctrl-C, SIGTERM and SIGHUP cancel the run: agents are ended, their work is
@@ -52,12 +55,14 @@ class Launch:
 
     def report(self) -> Report | None:
         """The report of the run; None when it did not come to one."""
-        return read_report(self.store.run(self.run_id)) if self.run_id else None
+        folder = find_place(state_directory(os.environ), self.run_id) if self.run_id else None
+        return read_report(folder) if folder else None
 
     async def _carry_out(self, board: Board, *, keep_server: bool) -> None:
-        hub = asyncio.ensure_future(open_hub(self.checked.repository, self.store.folder))
+        state_dir = state_directory(os.environ)
+        hub = asyncio.create_task(self._prepare_hub(state_dir))
         try:
-            async with _server(state_directory(os.environ), board, keep_server=keep_server) as server:
+            async with _server(state_dir, board, keep_server=keep_server) as server:
                 await hub
                 os.environ.update(client_environment(server))
                 await self._build(server, board)
@@ -65,20 +70,19 @@ class Launch:
             hub.cancel()
             await asyncio.gather(hub, return_exceptions=True)
 
+    async def _prepare_hub(self, state_dir: Path) -> None:
+        if self.repository is not None:
+            store = repository_store(state_dir, str(self.repository.common_dir))
+            await open_hub(self.repository, store.folder)
+
     async def _build(self, server: Server, board: Board) -> None:
-        from prefect.client.orchestration import get_client  # noqa: PLC0415  now that the server's address is known
-        from prefect.exceptions import CancelledRun, FailedRun  # noqa: PLC0415
+        from prefect.exceptions import CancelledRun, FailedRun  # noqa: PLC0415  now that the server's address is known
+        from prefect.flow_engine import run_flow_async  # noqa: PLC0415
 
         from graftline.flows.build import build  # noqa: PLC0415  imports Prefect
         from graftline.tasks.report import flush_logs  # noqa: PLC0415  imports Prefect
 
-        async with get_client() as client:
-            problem = await client.api_healthcheck()
-        if problem is not None:
-            raise ServerUnavailableError(
-                f"no Prefect server answers at {server.api_url} ({problem}): start it, or correct PREFECT_API_URL or "
-                "the active Prefect profile; with neither, graftline starts a server of its own"
-            )
+        flow_run = await self._flow_run(server)
 
         def watch(entry: Entry) -> None:
             if entry.event is EventKind.RUN_PREPARED:
@@ -88,10 +92,42 @@ class Launch:
 
         try:
             with listening(watch), contextlib.suppress(FailedRun, CancelledRun):  # the report says it better
-                await build(self.request)
+                if self.request is not None:
+                    await build(self.request)
+                elif flow_run is not None:
+                    await run_flow_async(build, flow_run, parameters=build.validate_parameters(flow_run.parameters))
         finally:
             with anyio.CancelScope(shield=True):
                 await flush_logs()
+
+    async def _flow_run(self, server: Server) -> "FlowRun | None":
+        """The flow run to enter again; None when there is none yet.
+
+        Raises:
+            ServerUnavailableError: no server answers.
+            UnknownRunError: the server that answers does not know it.
+        """
+        from prefect.client.orchestration import get_client  # noqa: PLC0415  now that the server's address is known
+        from prefect.exceptions import ObjectNotFound  # noqa: PLC0415
+
+        from graftline.tasks.flow_runs import make_ready  # noqa: PLC0415  imports Prefect
+
+        async with get_client() as client:
+            problem = await client.api_healthcheck()
+            if problem is not None:
+                raise ServerUnavailableError(
+                    f"no Prefect server answers at {server.api_url} ({problem}): start it, or correct PREFECT_API_URL "
+                    "or the active Prefect profile; with neither, graftline starts a server of its own"
+                )
+            if not self.run_id:
+                return None
+            try:
+                return await make_ready(client, self.run_id)
+            except ObjectNotFound as error:
+                raise UnknownRunError(
+                    f"the Prefect server at {server.api_url} does not know run {self.run_id}: name the one it was "
+                    "started on with PREFECT_API_URL (with none, it was graftline's own)"
+                ) from error
 
 
 @asynccontextmanager

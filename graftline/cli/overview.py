@@ -14,7 +14,7 @@ def describe_plan(manifest: Manifest) -> Iterator[str]:
     """The title, a line per task in the order in which their work is put together, and the notes."""
     plan = manifest.plan
     count = "1 task" if len(plan.tasks) == 1 else f"{len(plan.tasks)} tasks"
-    yield _labelled("Plan", f"{plain_line(plan.title or 'untitled', TITLE_CHARACTERS)}: {count}")
+    yield labelled("Plan", f"{plain_line(plan.title or 'untitled', TITLE_CHARACTERS)}: {count}")
     after = {task: ", ".join(manifest.graph.waits_for(task)) for task in manifest.graph.order}
     width, after_width = max(map(len, after)), max(map(len, after.values()))
     for task, before in after.items():
@@ -22,7 +22,7 @@ def describe_plan(manifest: Manifest) -> Iterator[str]:
         waits = f"after {before:{after_width}}" if before else " " * (after_width + len("after "))
         title = plain_line(spec.title or spec.prompt, TITLE_CHARACTERS)
         yield f"  {task:{width}}  {waits}  {title}".rstrip()
-    yield from (_labelled("Note", note) for note in manifest.notes)
+    yield from (labelled("Note", note) for note in manifest.notes)
 
 
 def describe_run(checked: Checked) -> Iterator[str]:
@@ -31,14 +31,14 @@ def describe_run(checked: Checked) -> Iterator[str]:
     yield from describe_plan(checked.manifest)
     for probe in checked.probes:
         version = f" {probe.version}" if probe.version else ""
-        yield _labelled("Agent", f"{probe.backend}{version} ({probe.binary})")
-        yield from (_labelled("Note", note) for note in probe.notes)
-    yield _labelled("At once", f"{settings.agent.max_concurrent} agents at most")
-    yield _labelled("Tests", _tests_of(checked))
+        yield labelled("Agent", f"{probe.backend}{version} ({probe.binary})")
+        yield from (labelled("Note", note) for note in probe.notes)
+    yield labelled("At once", f"{settings.agent.max_concurrent} agents at most")
+    yield labelled("Tests", _tests_of(checked))
     landing = "moves when the tests are green" if settings.git.land == "auto" else "stays; a branch gets the result"
-    yield _labelled("Target", f"{checked.target.branch} at {checked.target.commit[:12]}, which {landing}")
-    yield _labelled("Cap", f"${settings.cost.max_usd:.2f}")
-    yield from (_labelled("Note", note) for note in checked.notes if note not in checked.manifest.notes)
+    yield labelled("Target", f"{checked.target.branch} at {checked.target.commit[:12]}, which {landing}")
+    yield labelled("Cap", f"${settings.cost.max_usd:.2f}")
+    yield from (labelled("Note", note) for note in checked.notes if note not in checked.manifest.notes)
 
 
 def _tests_of(checked: Checked) -> str:
@@ -47,5 +47,6 @@ def _tests_of(checked: Checked) -> str:
     return " ".join(checked.test_command.argv)
 
 
-def _labelled(label: str, text: str) -> str:
+def labelled(label: str, text: str) -> str:
+    """A line of such an overview; text of a plan in it stays one line and steers no terminal."""
     return f"{label:{LABEL_CHARACTERS}}{plain_line(text, 1000)}"

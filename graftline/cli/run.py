@@ -1,24 +1,21 @@
 """`graftline run`: a plan file becomes a landed commit."""
 
 import asyncio
-import contextlib
 import os
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from pydantic import ValidationError
 
-from graftline.cli.board import open_board
-from graftline.cli.console import stderr_console, stdout_console
+from graftline.cli.console import stderr_console
+from graftline.cli.delivery import carry_out
 from graftline.cli.launch import Launch
 from graftline.cli.overview import describe_run
+from graftline.cli.runs import say_what_was_found_dead
 from graftline.errors import ExitCode, UserError
 from graftline.preflight import check_request
-from graftline.report.files import check_report_path, write_report
-from graftline.report.model import Report, exit_code, to_json
-from graftline.report.terminal import print_report
+from graftline.report.files import check_report_path
 from graftline.request import BuildRequest, RequestLimits
 
 LIMIT_FLAGS = {
@@ -124,32 +121,11 @@ def run_request(
     report: Path | None = None,
     keep_server: bool = False,
 ) -> int:
-    """Check a request, say what it comes to, run it and deliver the report; the process's exit code.
-
-    The report is delivered however the run ends; what ended it early is raised afterwards.
-    """
+    """Check a request, say what it comes to, run it and deliver the report; the process's exit code."""
     checked = asyncio.run(check_request(request, os.environ))
     stderr_console().say("\n".join(describe_run(checked)))
     if dry_run:
         return ExitCode.SUCCESS
-    launch = Launch(request, checked)
-    try:
-        with open_board(checked.manifest.graph, quiet=as_json) as board:
-            launch.carry_out(board, keep_server=keep_server)
-    finally:
-        written = launch.report()
-        if written is not None:
-            deliver(written, as_json=as_json, file=report)
-    return ExitCode.DEFECT if written is None else exit_code(written)
-
-
-def deliver(report: Report, *, as_json: bool, file: Path | None) -> None:
-    """Show the report, and write it where the person asked for it; that nobody reads it changes no exit code."""
-    if as_json:
-        with contextlib.suppress(BrokenPipeError):
-            sys.stdout.write(to_json(report))
-            sys.stdout.flush()
-    else:
-        print_report(report, stdout_console())
-    if file is not None:
-        write_report(report, file)
+    say_what_was_found_dead(tell_server=False)
+    launch = Launch(request, checked.repository)
+    return carry_out(launch, checked.manifest.graph, as_json=as_json, report=report, keep_server=keep_server)

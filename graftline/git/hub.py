@@ -95,6 +95,14 @@ class Hub:
             return False
         return True
 
+    async def add_ref(self, ref: str, commit: str) -> str:
+        """Keep a commit on a ref that nothing else is kept on: this one or, when it is taken, with a number added."""
+        name, number = ref, 1
+        while not await self.create_ref(name, commit) and await self.resolve(name) != commit:
+            number += 1
+            name = f"{ref}-{number}"
+        return name
+
     async def update_ref(self, ref: str, commit: str, old: str | None = None) -> None:
         """Point a ref at a commit; with `old`, only when it points there now (else `GitFailedError`)."""
         await self.run(["update-ref", _argument(ref), _argument(commit), *([old] if old is not None else [])])

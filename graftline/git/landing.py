@@ -5,6 +5,7 @@ and the caller gets the exact command that takes it.
 """
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,15 +47,17 @@ async def land(
     commit: str,
     mode: Literal["auto", "branch"],
     result_branch: str,
+    confirm: Callable[[], None] = lambda: None,
 ) -> LandingResult:
     """Move the target from where the run found it to `commit`, files and index of its checkout included.
 
     Only ever a fast-forward, and only when the checkout has no change to tracked files and nothing in the way. With
     mode `branch`, or on any doubt, the result branch is left instead. Can be called again, with the same or a later
-    commit.
+    commit. `confirm` is called once nobody else can land, and keeps from landing by raising.
     """
     landing = _Landing(repository, hub, target, commit, result_branch)
     async with exclusive_lock(hub.git_dir.parent / "landing.lock"):
+        confirm()
         return await anyio.to_thread.run_sync(landing.land, mode)  # in one thread: a cancellation waits for its end
 
 

@@ -7,7 +7,7 @@ the worktree. Whatever an agent plants there (hooks, configuration, filters, a s
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio.to_thread
@@ -35,6 +35,16 @@ class Worktree:
     exclude: Path
     copied: tuple[str, ...] = ()
 
+    @classmethod
+    def at(cls, path: Path, base: str) -> "Worktree":
+        """The worktree of a commit at a path, whether or not it is there."""
+        return cls(path, path.with_name(f"{path.name}.index"), base, path.with_name(f"{path.name}.exclude"))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it was cut to the end: what lies beside it is written last."""
+        return is_real_folder(self.path) and self.exclude.is_file()
+
 
 @dataclass(frozen=True)
 class Work:
@@ -60,7 +70,7 @@ async def cut_worktree(
     The agent finds a repository without remotes, on a branch of the given name, the target's name at the same commit,
     and copies of the ignored files that the user's include file names.
     """
-    worktree = Worktree(path, path.with_name(f"{path.name}.index"), commit, path.with_name(f"{path.name}.exclude"))
+    worktree = Worktree.at(path, commit)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         await _clone(hub, path)
@@ -75,7 +85,7 @@ async def cut_worktree(
     with (path / ".git" / "info" / "exclude").open("ab") as exclude:
         exclude.writelines(os.fsencode(f"/{_escaped(name)}\n") for name in copied)
     worktree.exclude.write_bytes(b"".join(os.fsencode(name) + b"\0" for name in copied))
-    return Worktree(path, worktree.index, commit, worktree.exclude, copied)
+    return replace(worktree, copied=copied)
 
 
 async def collect_work(hub: Hub, worktree: Worktree, *, message: str, trailers: Mapping[str, str]) -> Work:

@@ -6,11 +6,13 @@ Prefect's rows play no part in it: they lag, may be lost, and double on a retry.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from pydantic import JsonValue
 
 from graftline.journal import Entry, EventKind
 from graftline.ledger import Account
+from graftline.pinned import PinnedRun
 from graftline.plan import TaskSpec
 from graftline.records import AttemptRecord, AttemptState, heal_records, task_records
 from graftline.report.model import (
@@ -25,13 +27,16 @@ from graftline.report.model import (
     TaskState,
     TestReport,
 )
-from graftline.run import NOT_STARTED, PinnedRun
+from graftline.run import NOT_STARTED
 from graftline.store import RunFolder
 
 
 @dataclass
 class History:
-    """What the journal tells, the last word on each matter."""
+    """What the journal tells, the last word on each matter.
+
+    A run that is entered again merges, tests and lands anew: of that, only what the last entry did counts.
+    """
 
     task_ends: dict[str, Entry] = field(default_factory=dict)
     started: set[str] = field(default_factory=set)
@@ -41,9 +46,15 @@ class History:
     heal_conflicts: set[tuple[int, str]] = field(default_factory=set)
     dropped_rounds: set[int] = field(default_factory=set)
     landing: Entry | None = None
+    landed_before: Entry | None = None
     salvage: dict[str, Entry] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     ended: Entry | None = None
+
+    @property
+    def landed(self) -> Entry | None:
+        """The last landing that moved the target, whichever entry into the run it was of."""
+        return self.landing if self.landing and self.landing.event is EventKind.LANDED else self.landed_before
 
     @property
     def verification(self) -> Entry | None:
@@ -65,6 +76,8 @@ def read_history(entries: Sequence[Entry]) -> History:
     history = History()
     for entry in entries:
         match entry.event:
+            case EventKind.RUN_PREPARED:
+                _enter_again(history)
             case EventKind.ATTEMPT_STARTED:
                 history.started.add(entry.task or "")
                 history.task_ends.pop(entry.task or "", None) if entry.data.get("round") == 0 else None
@@ -78,6 +91,7 @@ def read_history(entries: Sequence[Entry]) -> History:
             case EventKind.VERIFY_ENDED:
                 history.verifications.append(entry)
             case EventKind.HEAL_ENDED:
+                history.heals = [one for one in history.heals if _heal_of(one) != _heal_of(entry)]
                 history.heals.append(entry)
             case EventKind.HEAL_DROPPED:
                 history.dropped_rounds.add(_int(entry.data["round"]))
@@ -92,6 +106,28 @@ def read_history(entries: Sequence[Entry]) -> History:
             case _:
                 pass
     return history
+
+
+def _enter_again(history: History) -> None:
+    """Forget what the next entry into the run does anew."""
+    history.landed_before = history.landed
+    history.landing = history.integration = history.ended = None
+    history.verifications.clear()
+    history.heal_conflicts.clear()
+    history.dropped_rounds.clear()
+    for task, end in list(history.task_ends.items()):
+        if end.event is not EventKind.TASK_SUCCEEDED:
+            del history.task_ends[task]
+            history.started.discard(task)
+
+
+def _worked_seconds(entries: Sequence[Entry]) -> float:
+    """How long the run was carried out: from each entry to the next, unless nobody was there in between."""
+    return sum(
+        max(0.0, (after.at - before.at).total_seconds())
+        for before, after in pairwise(entries)
+        if before.event is not EventKind.RUN_ENDED and not after.data.get("found_dead")
+    )
 
 
 def assemble_report(
@@ -113,8 +149,9 @@ def assemble_report(
     verification = history.verification
     tests = verification.data.get("tests") if verification else None
     landing = history.landing
-    landed = landing is not None and landing.event is EventKind.LANDED
-    last = datetime.now(UTC) if state is RunState.RUNNING or not entries else entries[-1].at
+    landed = history.landed
+    is_running = state is RunState.RUNNING and bool(entries)
+    running_seconds = (datetime.now(UTC) - entries[-1].at).total_seconds() if is_running else 0.0
     return Report(
         run=pinned.name,
         flow_run_id=pinned.id,
@@ -122,13 +159,13 @@ def assemble_report(
         reason=reason,
         target=pinned.target,
         base_commit=pinned.base,
-        landed_commit=str(landing.data["commit"]) if landing and landed else None,
-        branch=None if landing is None or landed else _text(landing.data.get("branch")),
+        landed_commit=str(landed.data["commit"]) if landed else None,
+        branch=_text(landing.data.get("branch")) if landing else None,
         tested_tree=_text(verification.data["tree"]) if verification and tests else None,
         cost_usd=account.cost_usd,
         cost_known_usd=account.known_usd,
         unknown_calls=account.unknown_calls,
-        seconds=max(0.0, (last - pinned.created).total_seconds()),
+        seconds=_worked_seconds(entries) + max(0.0, running_seconds),
         tasks=tasks,
         tests=TestReport.model_validate(tests) if tests else None,
         heals=tuple(heal_report(entry, history) for entry in history.heals),
@@ -237,6 +274,10 @@ def record_notes(pinned: PinnedRun, folder: RunFolder) -> tuple[str, ...]:
         for record in (*task_records(folder, spec.id), *heal_records(folder, spec.id))
         for note in record.notes
     )
+
+
+def _heal_of(entry: Entry) -> tuple[int, str | None]:
+    return (_int(entry.data["round"]), entry.task)
 
 
 def _section(verified: Entry | None, key: str) -> JsonValue:

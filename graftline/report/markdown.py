@@ -15,6 +15,7 @@ from graftline.report.wording import (
     money,
     next_command,
     result_place,
+    resume_command,
     short_commit,
     tests_line,
     total_cost,
@@ -79,6 +80,8 @@ def _parts(report: Report) -> Iterator[str]:
     yield f"- Time: {duration(report.seconds)}\n"
     if command := next_command(report):
         yield f"- Next: {code_span(command)}\n"
+    if command := resume_command(report):
+        yield f"- Go on: {code_span(command)}\n"
     yield "\n## Tasks\n\n| Task | State | Attempts | Cost | Time | Commit | Why |\n|---|---|---|---|---|---|---|\n"
     yield from map(_task_row, report.tasks)
     yield from _items("Conflicts", [_conflict(conflict) for conflict in report.conflicts])

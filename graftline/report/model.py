@@ -221,6 +221,11 @@ class Report(Part):
         return self
 
 
+def is_resumable(state: RunState) -> bool:
+    """Whether something of the request is left that `graftline resume` could do."""
+    return state is not RunState.RUNNING and EXIT_CODES[state] is not ExitCode.SUCCESS
+
+
 def exit_code(report: Report) -> ExitCode:
     """What the process ends with after this run; when a signal ended it, the signal's own code goes before this."""
     return EXIT_CODES[report.state]

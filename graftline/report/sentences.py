@@ -77,7 +77,7 @@ _SENTENCES: dict[EventKind, Callable[[Data], str]] = {
     EventKind.RUN_PREPARED: lambda data: f"run {data['name']}: {data['tasks']} tasks from {data['target']}",
     EventKind.PLAN_NOTED: lambda data: f"note: {data['text']}",
     EventKind.ATTEMPT_STARTED: lambda data: f"started with {data['backend']}",
-    EventKind.AGENT_PROCESS: lambda data: f"agent runs as process {data['pid']}",
+    EventKind.PROCESS_STARTED: lambda data: f"{data['what']} runs as process {data['pid']}",
     EventKind.SETUP: lambda data: f"set up: {data['command']} ended with {data['status']} after {_seconds(data)}",
     EventKind.AGENT_PROGRESS: lambda data: str(data["text"]),
     EventKind.ATTEMPT_ENDED: lambda data: f"agent ended: {data['outcome']} after {_seconds(data)}, {_cost(data)}",

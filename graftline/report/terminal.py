@@ -14,6 +14,7 @@ from graftline.report.wording import (
     heal_line,
     next_command,
     result_place,
+    resume_command,
     short_commit,
     tests_line,
     total_cost,
@@ -56,6 +57,8 @@ def print_report(report: Report, console: Console) -> None:
     _print_line(console, "Cost", f"{total_cost(report)} in {duration(report.seconds)}")
     _print_line(console, "Result", result_place(report), "bold")
     _print_line(console, _headline(report.state), report.reason, "green" if EXIT_CODES[report.state] == 0 else "red")
+    if command := resume_command(report):
+        _print_line(console, "Go on", command, "bold")
     if command := next_command(report):
         _print_line(console, "Next", command, "bold")
 

@@ -4,7 +4,7 @@ import math
 import shlex
 from collections.abc import Sequence
 
-from graftline.report.model import AttemptReport, HealReport, Report, RunState, TaskState
+from graftline.report.model import AttemptReport, HealReport, Report, RunState, TaskState, is_resumable
 
 
 def short_commit(commit: str | None) -> str:
@@ -75,6 +75,11 @@ def heal_line(heal: HealReport) -> str:
     """What a heal call was for and what it brought, in a line."""
     tests = ", ".join(heal.tests[:3]) + (f" and {len(heal.tests) - 3} more" if len(heal.tests) > 3 else "")
     return f"round {heal.round}: {tests} went back to {heal.task}: {heal.outcome} ({money(heal.cost_usd)})"
+
+
+def resume_command(report: Report) -> str | None:
+    """The command that goes on with a run; None when there is nothing left to do, or it goes on."""
+    return f"graftline resume {shlex.quote(report.run)}" if is_resumable(report.state) else None
 
 
 def next_command(report: Report) -> str | None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from graftline.process import OnStart
 from graftline.verify.detect import TestCommand
 from graftline.verify.result import SESSION, TestFailure, TestResult, judge
 from graftline.verify.runner import run_tests
@@ -31,6 +32,7 @@ async def confirm_failures(
     folder: Path,
     environ: Mapping[str, str],
     timeout_seconds: float,
+    on_start: OnStart | None = None,
 ) -> Confirmation:
     """Run the tests that failed, and only those, once more in a fresh process; `folder` is this rerun's own.
 
@@ -48,6 +50,7 @@ async def confirm_failures(
         environ=environ,
         timeout_seconds=timeout_seconds,
         only=() if whole else [failure.test for failure in failures],
+        on_start=on_start,
     )
     again = {failure.test: failure for failure in rerun.failures}
     flaky = tuple(failure for failure in failures if _passes(failure, rerun, command))

@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 
 from graftline.errors import CannotRunError
-from graftline.process import Command, Ending, Limits, ProcessResult, run_process
+from graftline.process import Command, Ending, Limits, OnStart, ProcessResult, run_process
 from graftline.text import excerpt
 from graftline.verify.detect import TestCommand
 from graftline.verify.environment import build_environment, pytest_options, source_path
@@ -43,12 +43,13 @@ async def run_tests(
     environ: Mapping[str, str],
     timeout_seconds: float,
     only: Sequence[str] = (),
+    on_start: OnStart | None = None,
 ) -> TestResult:
     """Run the test command in a worktree, and read what our reporter said of it.
 
     `folder` is this run's own: the output (`tests.log`), the report and a private home stay there. `only` holds tests,
     as failures name them, to run nothing else; a command that is not pytest runs whole. Red tests, a time limit and a
-    command that cannot be started are results, not errors.
+    command that cannot be started are results, not errors. `on_start` gets the process the moment it runs.
     """
     worktree = worktree.resolve()
     home, plugins = folder / "home", folder / "plugins"
@@ -72,6 +73,7 @@ async def run_tests(
                     Command(command.argv, cwd=worktree, env=env),
                     log=folder / "tests.log",
                     limits=Limits(wall_seconds=timeout_seconds),
+                    on_start=on_start,
                 )
             except CannotRunError as error:
                 # An agent may have removed the script that runs the tests: the work failed, not this machine.

@@ -95,7 +95,7 @@ def test_a_signal_ends_agents_and_their_commands_and_keeps_what_they_wrote(
     ]
     assert git(repository, "rev-parse", "main") == before
     entries = Journal.open(folder.journal).entries()
-    [agent] = [entry.data for entry in entries if entry.event is EventKind.AGENT_PROCESS]
+    [agent] = [entry.data for entry in entries if entry.event is EventKind.PROCESS_STARTED]
     assert not is_alive(ProcessIdentity(int(str(agent["pid"])), str(agent["started"])))
     [salvage] = report.salvage
     assert salvage.task == "working"

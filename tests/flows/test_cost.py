@@ -2,7 +2,6 @@
 
 import pytest
 
-from graftline.journal import EventKind
 from graftline.report.model import RunState, exit_code
 from tests.pipeline import Project, Script, Tables, note, runs_flows, task, write
 
@@ -55,7 +54,7 @@ async def test_a_cost_that_is_not_known_is_null_and_counts_against_the_cap(proje
 
     if not cap_usd:
         assert built.report.state is RunState.BUDGET_REACHED
-        assert (built.account.calls, built.of(EventKind.AGENT_PROCESS)) == ((), [])
+        assert (built.account.calls, built.agents) == ((), [])
         return
     assert built.report.state is RunState.LANDED
     assert (built.report.cost_usd, built.report.cost_known_usd, built.report.unknown_calls) == (None, 0.0, 1)

@@ -37,8 +37,7 @@ def when(event: EventKind, text: str = "") -> Iterator[asyncio.Event]:
 
 def check_salvaged(project: Project, built: Built) -> None:
     """What must hold however the agent was stopped."""
-    agents = built.of(EventKind.AGENT_PROCESS)
-    for entry in agents:
+    for entry in built.of(EventKind.PROCESS_STARTED):
         assert not is_alive(ProcessIdentity(int(str(entry.data["pid"])), str(entry.data["started"])))
     assert built.states == {"done": "succeeded", "works": "cancelled", "after": "not-run"}
     (attempt,) = built.tasks["works"].attempts

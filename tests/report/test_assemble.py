@@ -1,9 +1,9 @@
 """The report from a run's records: made at any moment of a run, and of one whose process was killed."""
 
+from graftline.pinned import read_pinned
 from graftline.plan import Plan
 from graftline.report.assemble import assemble_report, read_history
 from graftline.report.model import RunState, TaskState
-from graftline.run import read_pinned
 from tests.pipeline import Project, Script, edit, fail, runs_flows, task, write
 
 pytestmark = runs_flows

@@ -20,6 +20,7 @@ ANY: dict[str, JsonValue] = {
     "name": "n",
     "outcome": "ok",
     "passed": True,
+    "what": "agent",
     "pid": 1,
     "reason": "because",
     "ref": "r",

@@ -36,6 +36,7 @@ def test_report_tells_what_happened_and_ends_with_the_next_command(make_report: 
         "Cost: $0.36 and 1 call of unknown cost in 1 h 6 min",
         "Result: on branch graftline/fix-login-111111; main was not moved",
         "Partial: what it was",
+        "Go on: graftline resume fix-login-111111",
         "Next: git switch main && git merge graftline/fix-login-111111",
     ]
 
@@ -65,7 +66,7 @@ def test_nothing_foreign_reaches_the_terminal_as_a_control_or_a_line_of_its_own(
     assert "[bold]a[/nonsense]" in output
     assert ":smile:" in output
     assert not {character for character in output if character < " " and character != "\n"}
-    assert len(output.splitlines()) == 14
+    assert len(output.splitlines()) == 15
 
 
 def test_colour_is_used_on_a_terminal_and_not_when_it_is_unwanted(

@@ -1,0 +1,104 @@
+"""`graftline abort`: stop a run that goes on in another process, as Cancel in Prefect's UI does."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import anyio
+
+from graftline.cli.console import stderr_console
+from graftline.cli.runs import locate_run, running_server, say_what_was_found_dead
+from graftline.errors import ExitCode, RepositoryError
+from graftline.git.repository import open_repository
+from graftline.lease import Holder, holder_of
+from graftline.report.files import read_report
+from graftline.server import client_environment
+from graftline.store import RunFolder, find_runs, repository_place, state_place
+
+PATIENCE_SECONDS = 30.0
+"""Longer than a run takes to notice (2 s), to end its agents (5 s of grace) and to keep their work."""
+POLL_SECONDS = 0.2
+
+
+def abort(run: str | None = None, /, *, repository: Path = Path()) -> int:
+    """Stop a run: its agents are ended, their work is kept, nothing lands. `graftline resume` goes on with it.
+
+    Parameters
+    ----------
+    run
+        A run's name or id, or the beginning of one; the latest of this repository that goes on when left out.
+    repository
+        The git repository the run is of.
+    """
+    say_what_was_found_dead(tell_server=True)
+    folder = _latest_running(repository) if run is None else None
+    folder = folder or locate_run(run, repository)
+    holder = holder_of(folder.path)
+    say = stderr_console().say
+    if holder is None:
+        report = read_report(folder)
+        say(f"Run {_name(folder)} does not go on" + (f": {report.state}: {report.reason}" if report else ""))
+        return ExitCode.SUCCESS
+    if not asyncio.run(_end(folder, holder)):
+        say(
+            f"Run {_name(folder)} still goes on in {holder}. End that process (kill -9 {holder.pid} if it must be): "
+            "the next graftline command ends its agents and keeps their work."
+        )
+        return ExitCode.WORK_FAILED
+    report = read_report(folder)
+    say(f"Run {_name(folder)} has ended" + (f": {report.state}: {report.reason}" if report else ""))
+    return ExitCode.SUCCESS
+
+
+async def _end(folder: RunFolder, holder: Holder) -> bool:
+    """Ask the run to cancel itself and, where that does not reach it, its process to end; whether it has ended."""
+    say = stderr_console().say
+    if await _ask_server(folder.id):
+        say(f"Asked run {_name(folder)} to cancel itself; waiting for its agents to be ended and their work to be kept")
+        if await _is_over(folder, holder):
+            return True
+    process = holder.process
+    if process is not None:
+        say(f"Telling process {process.pid} to end")
+        os.kill(process.pid, signal.SIGTERM)
+    return await _is_over(folder, holder)
+
+
+async def _ask_server(run_id: str) -> bool:
+    """Have the flow run cancelled; False when no server is up, or none that knows it."""
+    server = running_server(state_place(os.environ))
+    if server is None:
+        return False
+    os.environ.update(client_environment(server))
+    import httpx  # noqa: PLC0415  comes with Prefect
+    from prefect.client.orchestration import get_client  # noqa: PLC0415  now that the server's address is known
+
+    from graftline.tasks.flow_runs import request_cancellation  # noqa: PLC0415  imports Prefect
+
+    try:
+        async with get_client() as client:
+            return await request_cancellation(client, run_id)
+    except httpx.HTTPError:
+        return False
+
+
+async def _is_over(folder: RunFolder, holder: Holder) -> bool:
+    with anyio.move_on_after(PATIENCE_SECONDS):
+        while holder_of(folder.path) == holder:  # noqa: ASYNC110  the holder is another process
+            await anyio.sleep(POLL_SECONDS)
+    return holder_of(folder.path) != holder
+
+
+def _latest_running(repository: Path) -> RunFolder | None:
+    try:
+        common_dir = open_repository(repository).common_dir
+    except RepositoryError:
+        return None
+    runs = find_runs(repository_place(state_place(os.environ), str(common_dir)))
+    return next((folder for folder in runs if holder_of(folder.path) is not None), None)
+
+
+def _name(folder: RunFolder) -> str:
+    header = folder.header()
+    return header.name if header else folder.id

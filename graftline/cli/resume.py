@@ -1,0 +1,113 @@
+"""`graftline resume`: go on with a run that did not come to its end, without paying for anything twice."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from graftline.changes import Today, find_changes, read_today
+from graftline.cli.console import stderr_console
+from graftline.cli.delivery import carry_out, deliver
+from graftline.cli.launch import Launch
+from graftline.cli.overview import labelled
+from graftline.cli.runs import locate_run, say_what_was_found_dead
+from graftline.errors import ExitCode
+from graftline.integration import finished_work
+from graftline.opening import reopen_run, take_changes
+from graftline.plan import Graph
+from graftline.records import AttemptRecord
+from graftline.report.files import check_report_path, read_report
+from graftline.report.model import is_resumable
+from graftline.run import Run, close_run
+from graftline.store import RunFolder
+
+
+def resume(
+    run: str | None = None,
+    /,
+    *,
+    yes: Annotated[bool, Parameter(negative=())] = False,
+    repository: Path = Path(),
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    json: Annotated[bool, Parameter(negative=())] = False,
+    report: Path | None = None,
+    keep_server: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Go on with a run that failed, was stopped or was killed. What is finished is never paid for again.
+
+    What is reused and which agents are called is said first. A run whose request is done is left as it is.
+
+    Parameters
+    ----------
+    run
+        A run's name or id, or the beginning of one; this repository's latest when left out.
+    yes
+        Take over what has changed in the plan file and in the settings since the run began.
+    repository
+        The git repository the run is of.
+    dry_run
+        Say what would be reused and called, then stop.
+    json
+        Print the report as JSON on stdout, and nothing else there.
+    report
+        Also write the report to this file, as JSON or Markdown by its ending.
+    keep_server
+        Leave graftline's own Prefect server running afterwards.
+    """
+    if report is not None:
+        check_report_path(report)
+    say_what_was_found_dead(tell_server=False)
+    folder = locate_run(run, repository)
+    graph = None
+    if folder.pinned.exists():
+        before = read_report(folder)
+        if before is not None and not is_resumable(before.state):
+            stderr_console().say(f"Run {before.run} needs no going on: {before.reason}")
+            deliver(before, as_json=json, file=report)
+            return ExitCode.SUCCESS
+        graph = asyncio.run(_look(folder, yes=yes, dry_run=dry_run))
+    else:
+        stderr_console().say(f"Run {folder.id} was ended before it had begun: nothing was spent, all of it is done now")
+    if dry_run:
+        return ExitCode.SUCCESS
+    launch = Launch(run_id=folder.id)
+    return carry_out(launch, graph, as_json=json, report=report, keep_server=keep_server)
+
+
+async def _look(folder: RunFolder, *, yes: bool, dry_run: bool) -> Graph:
+    """Say what going on with the run comes to, and take over what changed when that is wanted; the plan's graph."""
+    run = await reopen_run(folder, os.environ)
+    try:
+        today = read_today(run.pinned, run.repository, os.environ)
+        changes = list(describe_changes(run, today, yes=yes))
+        if yes and not dry_run:
+            take_changes(run, today)
+        finished = await finished_work(run)
+        lines = [labelled("Resume", f"{run.pinned.name} ({run.id})"), *describe_work(run, finished), *changes]
+        stderr_console().say("\n".join(lines))
+        return run.graph
+    finally:
+        close_run(run)
+
+
+def describe_work(run: Run, finished: dict[str, AttemptRecord]) -> Iterator[str]:
+    """What of the run is done and what is left, and what it has cost so far."""
+    left = [task for task in run.graph.order if task not in finished]
+    reused = [task for task in run.graph.order if task in finished]
+    yield labelled("Reused", f"{', '.join(reused) or 'nothing'}: no agent is called for what is finished")
+    yield labelled(
+        "Called", f"{', '.join(left)}: one attempt each, and what retries allow" if left else "no task's agent"
+    )
+    account = run.ledger.account(run.id)
+    unknown = f" and {account.unknown_calls} calls of unknown cost" if account.unknown_calls else ""
+    yield labelled("Spent", f"${account.known_usd:.2f}{unknown}, of a cap of ${run.settings.cost.max_usd:.2f}")
+    yield labelled("Tests", "run again, unless they were green on the same tree")
+
+
+def describe_changes(run: Run, today: Today, *, yes: bool) -> Iterator[str]:
+    """What has changed since the run began, and what becomes of it."""
+    what = "taken over" if yes else "not taken over (--yes would)"
+    yield from (labelled("Changed", f"{change}; {what}") for change in find_changes(run.pinned, today))

@@ -1,0 +1,229 @@
+"""The start of a run: a request is checked and pinned, or a run is entered again as it was pinned.
+
+Whoever opens a run holds its lease until `close_run`.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio.to_thread
+
+from graftline.agents.profiles import AnyProfile
+from graftline.changes import Today, find_changes, read_today
+from graftline.errors import GraftlineError, RunBusyError
+from graftline.git.hub import Hub, open_hub
+from graftline.git.landing import check_result_branch
+from graftline.git.merging import Merger
+from graftline.git.repository import Repository, list_files, open_repository
+from graftline.journal import EventKind, Journal
+from graftline.lease import Lease
+from graftline.ledger import Ledger
+from graftline.pinned import PinnedRun, read_pinned, write_pinned
+from graftline.plan import graph_of
+from graftline.preflight import NO_BLOCKS, check_disk, check_request, check_tools, probe_agents
+from graftline.process import this_process
+from graftline.records import count_extra_attempts
+from graftline.recovery import find_dead, is_unended, recover
+from graftline.request import BuildRequest
+from graftline.run import Run, carry_out, close_run
+from graftline.settings import Settings, public_dump
+from graftline.store import RunFolder, find_place, repository_store, run_name, state_directory, state_place
+from graftline.verify.detect import find_test_command
+
+
+async def enter_run(
+    request: BuildRequest, run_id: str, environ: Mapping[str, str], *, blocks: Mapping[str, AnyProfile] = NO_BLOCKS
+) -> Run:
+    """The run with a flow run's id, to be carried out by this process: pinned now, or before, and then as it was.
+
+    `blocks` are profiles kept on the Prefect server, by name.
+
+    Raises:
+        RunBusyError: another process carries it out.
+        UserError: the request, the plan, a setting, the repository or the target has to be corrected.
+        CannotRunError: git, an agent CLI, a test runner or disk space is missing.
+    """
+    folder = find_place(state_directory(environ), run_id)
+    if folder is not None and folder.pinned.exists():
+        run = await _enter_again(folder, environ, blocks)
+    else:
+        run = await _begin(request, run_id, environ, blocks)
+    carry_out(run)
+    return run
+
+
+async def reopen_run(folder: RunFolder, environ: Mapping[str, str]) -> Run:
+    """A run as it was pinned and as its records stand; what a dead process left of it was ended and kept before.
+
+    Its tests and agents are not looked for: it can be read, closed and changed, not carried out.
+
+    Raises:
+        RunBusyError: another process carries it out.
+        UserError: it was never pinned, or its records cannot be read.
+    """
+    pinned = read_pinned(folder)
+    lease = await Lease.acquire(folder.path)
+    try:
+        journal = Journal.open(folder.journal, fence=lease.check)
+        repository = await anyio.to_thread.run_sync(open_repository, Path(pinned.repository))
+        hub = await open_hub(repository, folder.store.folder)
+        settings = Settings.model_validate(pinned.settings)
+        run = _assemble(pinned, folder, lease, repository, hub, settings, journal, environ)
+        candidates = await hub.refs(run.ref("candidate"))
+        run.candidates = max((int(ref.rpartition("/")[2]) for ref in candidates), default=0)
+        if is_unended(folder):
+            run.recovered = await recover(run)
+    except BaseException:
+        lease.release()
+        raise
+    return run
+
+
+async def look_after_dead_runs(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """End and keep what dead processes left of any run in the state directory; a sentence for each such run."""
+    said: list[str] = []
+    for folder in find_dead(state_place(environ)):
+        try:
+            run = await reopen_run(folder, environ)
+        except RunBusyError:  # somebody else was faster
+            continue
+        except GraftlineError as error:
+            said.append(f"run {folder.id} died, and what it left cannot be looked after: {error}")
+            continue
+        close_run(run)
+        if run.recovered:
+            said.append(f"run {run.pinned.name}: {run.recovered}; go on with it: graftline resume {run.pinned.name}")
+    return tuple(said)
+
+
+def take_changes(run: Run, today: Today) -> None:
+    """Let an open run go on with the plan and the settings of today; finished work stays finished where it still fits.
+
+    Base and target stay: they are what everything finished was made from and for.
+    """
+    for change in find_changes(run.pinned, today):
+        run.journal.append(EventKind.PLAN_NOTED, text=f"taken over: {change}")
+    run.pinned = run.pinned.model_copy(
+        update={"plan": today.plan or run.pinned.plan, "settings": public_dump(today.settings)}
+    )
+    write_pinned(run.folder, run.pinned)
+    run.graph = graph_of(run.plan)
+    run.settings = today.settings
+
+
+async def _begin(
+    request: BuildRequest, run_id: str, environ: Mapping[str, str], blocks: Mapping[str, AnyProfile]
+) -> Run:
+    checked = await check_request(request, environ, blocks=blocks)
+    store = repository_store(state_directory(environ), str(checked.repository.common_dir))
+    folder = store.run(run_id)
+    plan = checked.manifest.plan
+    name = run_name(plan.title, run_id)
+    await check_result_branch(checked.repository, f"{checked.settings.git.branch_prefix}/{name}")
+    lease = await Lease.acquire(folder.path)
+    try:
+        # The journal first: from now on the run has a name, and whoever finds it dead can tell what it was.
+        exists = folder.journal.exists()
+        journal = (
+            Journal.open(folder.journal, fence=lease.check)
+            if exists
+            else Journal.create(folder.journal, run_id, name, fence=lease.check)
+        )
+        hub = await open_hub(checked.repository, store.folder)
+        await hub.fetch_base(checked.repository, run_id, checked.target.commit)
+        pinned = PinnedRun(
+            id=run_id,
+            name=name,
+            request=request,
+            repository=str(checked.repository.path),
+            target=checked.target.branch,
+            base=checked.target.commit,
+            created=datetime.now(UTC),
+            plan=plan,
+            settings=public_dump(checked.settings),
+            notes=checked.notes,
+        )
+        run = _assemble(pinned, folder, lease, checked.repository, hub, checked.settings, journal, environ)
+        run.test_command, run.test_tools = checked.test_command, checked.test_tools
+        run.tree_bytes = checked.tree_bytes
+        write_pinned(folder, pinned)  # with it, the start of the run is whole
+        for note in checked.notes:
+            journal.append(EventKind.PLAN_NOTED, text=note)
+        _sign(run)
+    except BaseException:
+        lease.release()
+        raise
+    return run
+
+
+async def _enter_again(folder: RunFolder, environ: Mapping[str, str], blocks: Mapping[str, AnyProfile]) -> Run:
+    run = await reopen_run(folder, environ)
+    try:
+        run.is_entered_again = True
+        today = read_today(run.pinned, run.repository, environ, blocks=blocks)
+        run.settings = _with_secrets(run.settings, today.settings)
+        tracked, run.tree_bytes = await anyio.to_thread.run_sync(list_files, run.repository, run.base)
+        run.test_command = find_test_command(run.settings.test, run.repository.path, environ, tracked=tracked)
+        run.test_tools = "" if run.test_command is None else await check_tools(run.test_command, environ)
+        await probe_agents(run.plan, run.settings, environ)
+        check_disk(run.tree_bytes, len(run.plan.tasks), run.settings, environ)
+        _sign(run)
+        for change in find_changes(run.pinned, today):
+            text = f"changed since the run began, and not taken over: {change}; `graftline resume --yes` would"
+            run.journal.append(EventKind.WARNING, text=text)
+    except BaseException:
+        close_run(run)
+        raise
+    return run
+
+
+def _sign(run: Run) -> None:
+    """Say in the journal which process carries the run out from now on."""
+    identity = this_process()
+    run.journal.append(
+        EventKind.RUN_PREPARED,
+        run=run.id,
+        name=run.pinned.name,
+        base=run.base,
+        target=run.pinned.target,
+        tasks=len(run.plan.tasks),
+        pid=identity.pid,
+        started=identity.started,
+    )
+
+
+def _assemble(
+    pinned: PinnedRun,
+    folder: RunFolder,
+    lease: Lease,
+    repository: Repository,
+    hub: Hub,
+    settings: Settings,
+    journal: Journal,
+    environ: Mapping[str, str],
+) -> Run:
+    return Run(
+        pinned=pinned,
+        folder=folder,
+        lease=lease,
+        repository=repository,
+        hub=hub,
+        graph=graph_of(pinned.plan),
+        settings=settings,
+        journal=journal,
+        ledger=Ledger.open(state_directory(environ)),
+        merger=Merger(hub, pinned.name),
+        environ=environ,
+        retries_claimed=sum(count_extra_attempts(folder, spec.id) for spec in pinned.plan.tasks),
+    )
+
+
+def _with_secrets(pinned: Settings, current: Settings) -> Settings:
+    """Pinned settings whose profiles carry the keys of today's profiles of the same name and type."""
+    profiles = dict(pinned.agents)
+    for name, profile in pinned.agents.items():
+        today = current.agents.get(name)
+        if today is not None and today.type == profile.type == "claude-code":
+            profiles[name] = profile.model_copy(update={"api_key": today.api_key})
+    return pinned.model_copy(update={"agents": profiles})

@@ -1,0 +1,55 @@
+"""What a run was started with: `run.json` in its folder, which every entry into the run reads.
+
+Base, plan and settings (without secrets) are fixed before anything is spent. Whoever enters the run again, after a
+crash or in another process, goes on with them, whatever the plan file and graftline.toml say by then.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from graftline.errors import UserError
+from graftline.plan import Plan
+from graftline.private_files import write_file
+from graftline.request import BuildRequest
+from graftline.store import RunFolder
+
+
+class PinnedRun(BaseModel):
+    """`run.json`: what every entry into the run agrees on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    id: str
+    name: str
+    request: BuildRequest
+    repository: str
+    target: str
+    base: str
+    created: datetime
+    plan: Plan
+    settings: dict[str, JsonValue]
+    notes: tuple[str, ...] = ()
+
+
+def read_pinned(folder: RunFolder) -> PinnedRun:
+    """What a run pinned at its start.
+
+    Raises:
+        UserError: the run never came so far, or the file is damaged or of a newer format.
+    """
+    try:
+        return PinnedRun.model_validate_json(folder.pinned.read_text())
+    except FileNotFoundError as error:
+        raise UserError(
+            f"run {folder.id} ended before it had begun: nothing was spent; `graftline resume {folder.id}` starts it"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder.pinned}: cannot be read as the start of a run: {error}") from error
+
+
+def write_pinned(folder: RunFolder, pinned: PinnedRun) -> None:
+    """Pin a run, whole or not at all."""
+    write_file(folder.pinned, pinned.model_dump_json(indent=2).encode())

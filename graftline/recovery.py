@@ -1,0 +1,166 @@
+"""What a killed process left of a run: its agents are ended, their work is kept, its records are closed.
+
+A process that is killed (`kill -9`, no memory left) ends nothing and writes nothing more. Whoever opens the run next
+does it in its place, before anything else. Each step can be cut off and done again.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import anyio
+
+from graftline.agents.environment import PROMPT_FILE_VARIABLE, prompt_file
+from graftline.agents.outcome import OutcomeKind, Usage
+from graftline.attempt import NOT_CALLED, Ask, Place, conclude_attempt, heal_place, interrupted, task_place
+from graftline.closing import close_dead
+from graftline.errors import GraftlineError
+from graftline.git.worktrees import Worktree, remove_worktree
+from graftline.healing import record_heal
+from graftline.journal import Entry, EventKind, unheard
+from graftline.lease import holder_of
+from graftline.ledger import Role
+from graftline.process import ProcessIdentity, end_family, end_group
+from graftline.records import AttemptRecord, read_record
+from graftline.retirement import remove_retired
+from graftline.run import Run
+from graftline.store import RunFolder, all_runs
+
+GRACE_SECONDS = 3.0
+_PREPARED = b'"event":"run-prepared"'
+_ENDED = b'"event":"run-ended"'
+
+
+def is_unended(folder: RunFolder) -> bool:
+    """Whether a run's journal has a beginning without an end: it goes on now or, when nobody carries it out, it died.
+
+    Only looked for, not read: a text that an agent gave has its quotation marks escaped.
+    """
+    try:
+        text = folder.journal.read_bytes()
+    except OSError:
+        return False
+    return text.rfind(_PREPARED) > text.rfind(_ENDED)
+
+
+def find_dead(state_dir: Path) -> list[RunFolder]:
+    """The runs whose process died and that nobody has looked after since."""
+    return [folder for folder in all_runs(state_dir) if is_unended(folder) and holder_of(folder.path) is None]
+
+
+async def recover(run: Run) -> str:
+    """End what a dead process of an open run left running, keep what it left undone, close its records.
+
+    Says what was found and done, for people.
+    """
+    with unheard():
+        entries = last_entry_into(run)
+        pid = int(str(entries[0].data["pid"]))
+        ended = await _end_processes(run, entries)
+        for entry in entries:
+            if entry.event is EventKind.ATTEMPT_STARTED:
+                await _finish(run, entry, entries)
+        _settle(run)
+        await _remove_test_worktrees(run)
+        await remove_retired(run)
+        kept = [entry.data["ref"] for entry in last_entry_into(run) if entry.event is EventKind.SALVAGED]
+        told = f"process {pid} was killed or died"
+        if ended:
+            told += f"; ended what it left running: {', '.join(ended)}"
+        if kept:
+            told += f"; its unfinished work is kept on {', '.join(map(str, kept))}"
+        run.journal.append(EventKind.WARNING, text=told)
+        close_dead(run, pid)
+    return told
+
+
+def last_entry_into(run: Run) -> list[Entry]:
+    """The journal since a process last began to carry the run out."""
+    entries = run.journal.entries()
+    begin = max(index for index, entry in enumerate(entries) if entry.event is EventKind.RUN_PREPARED)
+    return entries[begin:]
+
+
+async def _end_processes(run: Run, entries: Sequence[Entry]) -> tuple[str, ...]:
+    """End all process groups that were recorded, and what agents started and left its group; side by side."""
+    ended: list[str] = []
+
+    async def end(entry: Entry) -> None:
+        process = ProcessIdentity(int(str(entry.data["pid"])), str(entry.data["started"]))
+        if await end_group(process, GRACE_SECONDS):
+            ended.append(f"{entry.data['what']}{f' of {entry.task}' if entry.task else ''} (process {process.pid})")
+
+    async def end_others(entry: Entry) -> None:
+        mark = f"{PROMPT_FILE_VARIABLE}={prompt_file(place_of(run, entry).folder)}"
+        if await end_family(mark, GRACE_SECONDS):
+            ended.append(f"what the agent of {entry.task} had started")
+
+    async with anyio.create_task_group() as group:
+        for entry in _of(entries, EventKind.PROCESS_STARTED):
+            group.start_soon(end, entry)
+    async with anyio.create_task_group() as group:
+        for entry in _of(entries, EventKind.ATTEMPT_STARTED):
+            group.start_soon(end_others, entry)
+    return tuple(sorted(ended))
+
+
+async def _finish(run: Run, started: Entry, entries: Sequence[Entry]) -> None:
+    """Bring one attempt to an end: from its record when it has one, else as interrupted, with its work kept."""
+    place = place_of(run, started)
+    base = str(started.data["base"])
+    worktree = Worktree.at(place.worktree, base)
+    record = read_record(place.folder)
+    was_called = any(
+        entry.data["what"] == "agent" and (entry.task, entry.attempt) == (place.task, place.number)
+        for entry in _of(entries, EventKind.PROCESS_STARTED)
+    )
+    if record is not None:
+        await _complete(run, place, record, entries)
+        await remove_worktree(worktree)
+    elif worktree.is_whole:
+        ask = Ask(spec=run.plan.task(place.task), base=base, key=str(started.data["key"]), prompt="")
+        outcome = interrupted(run.backend(ask.spec), Usage() if was_called else NOT_CALLED)
+        seconds = (entries[-1].at - started.at).total_seconds()
+        # What cannot be kept stays in its worktree, and the journal says where.
+        with contextlib.suppress(GraftlineError):
+            await conclude_attempt(run, ask, place, worktree, outcome, max(0.0, seconds))
+    elif not was_called:  # killed while it was cut: nobody has worked in it
+        await remove_worktree(worktree)
+
+
+async def _complete(run: Run, place: Place, record: AttemptRecord, entries: Sequence[Entry]) -> None:
+    """What comes after an attempt's record: its ref, and its end in the journal."""
+    hub, commit = run.hub, record.commit
+    if commit is not None and await hub.resolve(place.ref) != commit and await hub.resolve(commit) == commit:
+        await hub.update_ref(place.ref, commit)
+    events = {entry.event: entry for entry in entries if entry.task == place.task}
+    if record.role is Role.HEAL:
+        asked = events.get(EventKind.HEAL_STARTED)
+        if asked is not None and EventKind.HEAL_ENDED not in events:
+            tests = asked.data["tests"]
+            record_heal(run, record, [str(test) for test in tests] if isinstance(tests, list) else [])
+    elif record.is_done and EventKind.TASK_SUCCEEDED not in events:
+        run.journal.append(EventKind.TASK_SUCCEEDED, task=place.task)
+
+
+def _settle(run: Run) -> None:
+    """Complete the run's open rows in the ledger: what a call that was cut off has cost, nobody knows."""
+    for call in run.ledger.account(run.id).calls:
+        if call.is_open:
+            run.ledger.complete(call.id, Usage(), outcome=OutcomeKind.INTERRUPTED)
+
+
+async def _remove_test_worktrees(run: Run) -> None:
+    """Nobody has worked in these."""
+    for path in run.folder.test_worktrees():
+        await remove_worktree(Worktree.at(path, run.base))
+
+
+def place_of(run: Run, started: Entry) -> Place:
+    """The place of the attempt whose start an entry tells."""
+    task, number = str(started.task), int(str(started.attempt))
+    return heal_place(run, task, number) if started.data["round"] else task_place(run, task, number)
+
+
+def _of(entries: Sequence[Entry], event: EventKind) -> Iterator[Entry]:
+    return (entry for entry in entries if entry.event is event)
