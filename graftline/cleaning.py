@@ -23,12 +23,12 @@ from graftline.git.landing import forget_results
 from graftline.git.repository import Repository, open_repository
 from graftline.journal import Entry, EventKind, Journal
 from graftline.lease import Lease, holder_of
+from graftline.pinned import PinnedRun, read_pinned
 from graftline.records import RECORD_NAME
-from graftline.remains import Remains, SoleWork, find_remains
-from graftline.run import PinnedRun, read_pinned
-from graftline.store import RepositoryStore, RunFolder, find_runs
+from graftline.recovery import is_unended
+from graftline.remains import Remains, SoleWork, find_remains, find_scraps
+from graftline.store import RepositoryStore, RunFolder
 
-NOTHING = Remains({}, frozenset(), (), ())
 LEASE_FILES = ("lease.json", "lease.lock")
 """They stay as long as anybody can find the run: a lock whose file is deleted under somebody who waits is two locks."""
 
@@ -57,17 +57,11 @@ class CleanUp:
 
 
 def hindrance(run: RunFolder) -> str:
-    """Why a run cannot be cleaned up now; empty when it can.
-
-    Raises:
-        UserError: its journal was written by a newer graftline.
-    """
+    """Why a run cannot be cleaned up now; empty when it can."""
     holder = holder_of(run.path)
     if holder is not None:
         return f"it is going on ({holder})"
-    if not _has_ended(Journal.open(run.journal).entries()):
-        return "it was killed before it ended, and what its agents left has not been collected yet"
-    return ""
+    return "it was killed, and what its agents left has not been collected yet" if is_unended(run) else ""
 
 
 async def plan_clean_up(run: RunFolder, discard: Collection[str], here: Repository | None) -> CleanUp:
@@ -93,7 +87,7 @@ async def clean_up(run: RunFolder, discard: Collection[str], here: Repository | 
     try:
         plan = await _plan(run, discard, here)
         if plan.is_needed:
-            await _carry_out(plan)
+            await _carry_out(plan, lease)
     finally:
         lease.release()
     return plan
@@ -106,7 +100,7 @@ async def tidy_hub(store: RepositoryStore, repository: Repository | None) -> int
         return 0
     if repository is not None:
         await forget_results(repository, hub)
-    return await compact(hub, is_idle=lambda: not any(holder_of(run.path) for run in find_runs(store)))
+    return await compact(hub, is_idle=lambda: not any(holder_of(run) for run in store.runs.glob("*")))
 
 
 def _require_end(run: RunFolder) -> None:
@@ -114,21 +108,17 @@ def _require_end(run: RunFolder) -> None:
         raise RunBusyError(f"run {Journal.open(run.journal).header.name} cannot be cleaned up: {reason}")
 
 
-def _has_ended(entries: list[Entry]) -> bool:
-    bounds = [entry.event for entry in entries if entry.event in {EventKind.RUN_PREPARED, EventKind.RUN_ENDED}]
-    return bounds[-1:] == [EventKind.RUN_ENDED]
-
-
 async def _plan(run: RunFolder, discard: Collection[str], here: Repository | None) -> CleanUp:
     journal = Journal.open(run.journal)
     entries = journal.entries()
-    remains, repository = NOTHING, here
-    # Without its pinned file it is what a clean-up left that was killed before the last file.
-    if run.pinned.exists() or not any(entry.event is EventKind.RUN_CLEANED for entry in entries):
+    hub, repository = find_hub(run.store.folder), here
+    if run.pinned.exists() or not _holds_no_work(entries):
         pinned = read_pinned(run)
         _check_tasks(pinned, discard)
         repository = _repository(pinned, here)
-        remains = await find_remains(run, pinned, entries, find_hub(run.store.folder), repository)
+        remains = await find_remains(run, pinned, entries, hub, repository)
+    else:
+        remains = await find_scraps(run, hub)
     kept = tuple(work for work in remains.work if work.task not in discard)
     worktrees = tuple(place for place in remains.places if not any(_belongs_to(place, work) for work in kept))
     lease = frozenset(map(run.path.joinpath, LEASE_FILES))
@@ -144,6 +134,12 @@ async def _plan(run: RunFolder, discard: Collection[str], here: Repository | Non
         kept=kept,
         repository=repository,
     )
+
+
+def _holds_no_work(entries: list[Entry]) -> bool:
+    """Whether a run without its pinned file never called an agent, or is what a killed clean-up left of it."""
+    events = {entry.event for entry in entries}
+    return EventKind.RUN_PREPARED not in events or EventKind.RUN_CLEANED in events
 
 
 def _check_tasks(pinned: PinnedRun, discard: Collection[str]) -> None:
@@ -197,10 +193,10 @@ def _disposable(folder: Path, keep: frozenset[Path]) -> Iterator[Path]:
             yield path
 
 
-async def _carry_out(plan: CleanUp) -> None:
+async def _carry_out(plan: CleanUp, lease: Lease) -> None:
     run = plan.run
     kept: list[JsonValue] = [work.ref or str(work.path) for work in plan.kept]
-    Journal.open(run.journal).append(EventKind.RUN_CLEANED, kept=kept)
+    Journal.open(run.journal, fence=lease.check).append(EventKind.RUN_CLEANED, kept=kept)
     await _remove(plan.worktrees)
     if is_real_folder(run.worktrees) and not any(run.worktrees.iterdir()):
         run.worktrees.rmdir()

@@ -11,7 +11,7 @@ import anyio.to_thread
 
 from graftline.agents.profiles import AnyProfile
 from graftline.changes import Today, find_changes, read_today
-from graftline.errors import GraftlineError, RunBusyError
+from graftline.errors import GraftlineError, RunBusyError, UserError
 from graftline.git.hub import Hub, open_hub
 from graftline.git.landing import check_result_branch
 from graftline.git.merging import Merger
@@ -60,12 +60,13 @@ async def reopen_run(folder: RunFolder, environ: Mapping[str, str]) -> Run:
 
     Raises:
         RunBusyError: another process carries it out.
-        UserError: it was never pinned, or its records cannot be read.
+        UserError: it was never pinned, was cleaned up, or its records cannot be read.
     """
     pinned = read_pinned(folder)
     lease = await Lease.acquire(folder.path)
     try:
         journal = Journal.open(folder.journal, fence=lease.check)
+        _check_not_cleaned(journal)
         repository = await anyio.to_thread.run_sync(open_repository, Path(pinned.repository))
         hub = await open_hub(repository, folder.store.folder)
         settings = Settings.model_validate(pinned.settings)
@@ -176,6 +177,14 @@ async def _enter_again(folder: RunFolder, environ: Mapping[str, str], blocks: Ma
         close_run(run)
         raise
     return run
+
+
+def _check_not_cleaned(journal: Journal) -> None:
+    if any(entry.event is EventKind.RUN_CLEANED for entry in journal.entries()):
+        raise UserError(
+            f"run {journal.header.name} was cleaned up, and what it had finished would have to be paid for again: "
+            "start a new one. What was kept of it is shown by `graftline status` and `graftline diff`"
+        )
 
 
 def _sign(run: Run) -> None:

@@ -83,7 +83,7 @@ def write_record(folder: Path, record: AttemptRecord) -> None:
 
 def drop_record(folder: Path) -> None:
     """Take the record out of an attempt's folder, if there is one: the attempt in it is made again."""
-    (folder / "record.json").unlink(missing_ok=True)
+    (folder / RECORD_NAME).unlink(missing_ok=True)
 
 
 def read_record(folder: Path) -> AttemptRecord | None:

@@ -17,10 +17,11 @@ from graftline.git.hub import Hub
 from graftline.git.repository import Repository
 from graftline.git.whereabouts import kept_commits
 from graftline.journal import Entry, EventKind
+from graftline.pinned import PinnedRun
 from graftline.records import RECORD_NAME, AttemptRecord, AttemptState, read_record
-from graftline.run import PinnedRun
 from graftline.store import VERIFY_PREFIX, RunFolder
 
+UNKNOWN = "of a kind that this version does not know"
 BESIDE_A_WORKTREE = frozenset({"index", "exclude", "index.staging"})
 """How files are called that lie beside a worktree and go with it."""
 SET_ASIDE = "aside"
@@ -70,13 +71,23 @@ async def find_remains(
     trees = {} if hub is None else await hub.trees_of({*refs.values(), *(record.base for record in records)})
     delivered = frozenset(part for commit, parts in deliveries.items() if commit in kept for part in parts)
     judge = _Judge(folder, calls, refs, kept, trees, delivered)
-    places = tuple(sorted(folder.worktrees.iterdir())) if is_real_folder(folder.worktrees) else ()
+    places = _places(folder)
     return Remains(
         refs=refs,
         candidates=frozenset(ref for ref, commit in refs.items() if "/candidate/" in ref and commit not in kept),
         places=places,
         work=(*judge.on_refs(), *judge.in_places(places)),
     )
+
+
+async def find_scraps(folder: RunFolder, hub: Hub | None) -> Remains:
+    """What is left of a run that never called an agent."""
+    refs = {} if hub is None else await hub.refs(f"refs/graftline/{folder.id}")
+    return Remains(refs, candidates=frozenset(), places=_places(folder), work=())
+
+
+def _places(folder: RunFolder) -> tuple[Path, ...]:
+    return tuple(sorted(folder.worktrees.iterdir())) if is_real_folder(folder.worktrees) else ()
 
 
 Part = tuple[int, str]
@@ -120,6 +131,10 @@ class _Call:
     def has_ended(self) -> bool:
         """Whether its work was taken: the record comes after that, even when it cannot be read any more."""
         return (self.folder / RECORD_NAME).exists()
+
+    def owns(self, ref: str) -> bool:
+        """Whether a ref holds this call's work, or what was salvaged of an earlier one in the same place."""
+        return ref in {self.ref, self.salvage} or ref.startswith(f"{self.salvage}-")
 
     def __str__(self) -> str:
         if self.record is None:
@@ -171,17 +186,16 @@ class _Judge:
 
     def on_refs(self) -> Iterator[SoleWork]:
         """The work on refs that is nowhere else."""
-        by_ref = {ref: call for call in self.calls for ref in (call.ref, call.salvage)}
         for ref, commit in self.refs.items():
             kind = ref.removeprefix(f"refs/graftline/{self.folder.id}/").partition("/")[0]
-            call = by_ref.get(ref)
+            call = next((call for call in self.calls if call.owns(ref)), None)
             # A task's ref is only reserved until there is a record.
             is_reserved = kind == "task" and not (call and call.has_ended)
             if kind in {"base", "target", "candidate"} or is_reserved or commit in self.kept:
                 continue
             if call is None:
-                yield SoleWork("", "of a kind that this version does not know", ref=ref, commit=commit)
-            elif not self._is_empty(call, commit) and not self._was_delivered(call, commit):
+                yield SoleWork("", UNKNOWN, ref=ref, commit=commit)
+            elif kind == "salvage" or not (self._is_empty(call, commit) or self._was_delivered(call, commit)):
                 yield SoleWork(call.task, str(call), ref=ref, commit=commit)
 
     def in_places(self, places: Sequence[Path]) -> Iterator[SoleWork]:
@@ -193,7 +207,7 @@ class _Judge:
             if rest in BESIDE_A_WORKTREE or (call is None and name.startswith(VERIFY_PREFIX)):
                 continue
             if call is None:
-                yield SoleWork("", "of a kind that this version does not know", path=place)
+                yield SoleWork("", UNKNOWN, path=place)
             elif rest == SET_ASIDE:
                 yield SoleWork(call.task, f"history of a repository that {call.called} made inside", path=place)
             elif rest or not self._was_taken(call):

@@ -171,7 +171,7 @@ class RunFolder:
 
     def test_worktrees(self) -> tuple[Path, ...]:
         """The working trees in which commits are tested that are there now."""
-        return tuple(sorted(path for path in self.worktrees.glob("_verify-*") if path.is_dir()))
+        return tuple(sorted(path for path in self.worktrees.glob(f"{VERIFY_PREFIX}*") if path.is_dir()))
 
     def heal_worktree(self, round_number: int, task_id: str) -> Path:
         """The working tree of one heal call."""

@@ -18,8 +18,9 @@ from graftline.git.repository import open_repository
 from graftline.journal import EventKind
 from graftline.lease import Lease
 from graftline.ledger import Ledger
+from graftline.opening import reopen_run
 from graftline.report.model import RunState
-from graftline.run import Run, close_run, open_run
+from graftline.run import Run, close_run
 from graftline.store import RunFolder, state_directory
 from graftline.workspace import cut_workspace
 from tests.cli.conftest import ROOT, finish
@@ -241,7 +242,7 @@ async def test_a_worktree_whose_work_was_never_taken_stays_with_all_it_needs(
     assert (private / "file").read_text() == "mine\n"
 
 
-async def test_a_run_that_is_going_on_or_was_killed_is_not_touched(
+async def test_a_run_that_is_going_on_is_not_touched_and_one_that_was_killed_is_looked_after_first(
     offline_project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     here = open_repository(offline_project.path)
@@ -253,16 +254,34 @@ async def test_a_run_that_is_going_on_or_was_killed_is_not_touched(
 
     with pytest.raises(RunBusyError, match="is going on"):
         await clean_up(busy.folder, ("b",), here)
-    with pytest.raises(RunBusyError, match="killed before it ended"):
+    with pytest.raises(RunBusyError, match="it was killed"):
         await clean_up(killed.folder, (), here)
+    assert await graftline(offline_project, "clean", "--all", "--dry-run") == 0
+    assert capsys.readouterr().out.count("is left alone") == 2
+    assert everything(busy.folder.store.folder) == before
+
+    before = everything(busy.folder.path)
     assert await graftline(offline_project, "clean", "--all") == 0
+    said = capsys.readouterr()
+    assert f"run {killed.pinned.name}: process {os.getpid()} was killed or died" in said.err
+    assert "A run is going on in the hub" in said.out, "nobody takes objects from under a run"
+    assert (killed.folder.path.exists(), everything(busy.folder.path)) == (False, before)
+    assert list(await busy.hub.refs("refs/graftline")) == [busy.ref("base")]
     assert await graftline(offline_project, "clean") == 2
     assert await graftline(offline_project, "clean", "--all", "--discard", "b") == 2
-    assert capsys.readouterr().out.count("is left alone") == 4
-    assert everything(busy.folder.store.folder) == before
-    assert await tidy_hub(busy.folder.store, here) is None, "nobody takes objects from under a run"
     lease.release()
     assert await tidy_hub(busy.folder.store, here) is not None
+
+
+async def test_a_run_that_died_before_it_had_begun_goes_altogether(offline_project: Project) -> None:
+    run = await offline_project.open([task("a")], {})
+    close_run(run)
+    run.folder.pinned.unlink()
+    header, *_ = run.folder.journal.read_bytes().splitlines(keepends=True)
+    run.folder.journal.write_bytes(header)
+
+    assert (await clean_up(run.folder, (), None)).refs.keys() == {run.ref("base")}
+    assert (await run.hub.refs(run.ref()), run.folder.path.exists()) == ({}, False)
 
 
 async def test_without_its_repository_all_work_of_a_run_is_kept(project: Project, tmp_path: Path) -> None:
@@ -310,7 +329,7 @@ async def test_a_clean_up_that_was_killed_is_finished_by_the_next(offline_projec
     assert (list(await run.hub.refs(run.ref())), folder.pinned.exists()) == ([run.ref("base")], True)
     journal = folder.journal.read_bytes()
     with pytest.raises(UserError, match="was cleaned up"):
-        await open_run(run.id, os.environ, current=run.settings)
+        await reopen_run(folder, os.environ)
     assert works(await clean_up(folder, (), here)) == []
     assert (await run.hub.refs(run.ref()), folder.path.exists()) == ({}, False)
 

@@ -10,6 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from graftline.cleaning import CleanUp, clean_up, hindrance, plan_clean_up, tidy_hub
+from graftline.cli.runs import say_what_was_found_dead
 from graftline.errors import RepositoryError, UnknownRunError, UserError
 from graftline.git.repository import Repository, open_repository
 from graftline.remains import BESIDE_A_WORKTREE, SoleWork
@@ -47,6 +48,8 @@ def clean(
     if every and (run or discard):
         raise UserError("--all takes neither a run nor --discard: discard tasks of one run at a time")
     state_dir = state_place(os.environ)
+    if not dry_run:
+        say_what_was_found_dead(tell_server=True)
     try:
         here = open_repository(repository)
     except RepositoryError:
@@ -63,13 +66,9 @@ def _ended_runs(store: RepositoryStore, *, every: bool) -> list[RunFolder]:
     """All runs that have ended, or the latest of them; those passed over are said."""
     ended: list[RunFolder] = []
     for run in find_runs(store):
-        try:
-            reason = hindrance(run)
-        except UserError as error:
-            reason = str(error)
-        if reason:
+        if reason := hindrance(run):
             header = run.header()
-            _say(f"Run {header.name if header else run.id} is left alone: {plain_line(reason, PATH_CHARACTERS)}")
+            _say(f"Run {header.name if header else run.id} is left alone: {reason}")
             continue
         ended.append(run)
         if not every:
