@@ -11,7 +11,13 @@ import anyio
 import anyio.to_thread
 
 from graftline.agents.backend import AgentBackend, Assignment
-from graftline.agents.environment import PROMPT_FILE_VARIABLE, make_private_home, prompt_file, write_private
+from graftline.agents.environment import (
+    PROMPT_FILE_VARIABLE,
+    make_private_home,
+    prompt_file,
+    remove_caches,
+    write_private,
+)
 from graftline.agents.outcome import AgentOutcome
 from graftline.process import Command, Limits, ProcessIdentity, run_process
 
@@ -28,8 +34,9 @@ async def call_agent(
 ) -> AgentOutcome:
     """Carry out an assignment in its worktree; whatever the agent does, the answer is an outcome.
 
-    Prompt, log and the CLI's private home stay in `assignment.folder`. Raises `CannotRunError` when the agent cannot be
-    started and `UserError` when the task's env is not allowed; on cancellation the agent is over when it is passed on.
+    Prompt, log and the CLI's private home, but not what it had cached there, stay in `assignment.folder`. Raises
+    `CannotRunError` when the agent cannot be started and `UserError` when the task's env is not allowed; on
+    cancellation the agent is over when it is passed on.
     """
     assignment.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     make_private_home(assignment)
@@ -40,6 +47,7 @@ async def call_agent(
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(partial(shutil.rmtree, temporary, ignore_errors=True))
+            await anyio.to_thread.run_sync(remove_caches, assignment)
 
 
 async def _call(

@@ -1,5 +1,6 @@
 """The environment of an agent's process, built up from nothing: no secret of graftline's own reaches it by accident."""
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from graftline.agents.backend import Assignment
 from graftline.agents.profiles import AgentProfile
 from graftline.errors import UserError
+from graftline.git.folders import is_real_folder, remove
 
 # How a process reaches the network. Whoever sets these sees what the agent sends, its key included.
 NETWORK = (
@@ -28,6 +30,11 @@ UNATTENDED = {
 }
 PROMPT_FILE_VARIABLE = "GRAFTLINE_TASK_PROMPT_FILE"
 """The one variable that no other call has with the same value."""
+CACHES = (
+    *(".cache", "Library/Caches", ".npm", ".gradle/caches", ".m2/repository", ".cargo/registry"),
+    *(".nuget/packages", "go/pkg/mod"),
+)
+"""Where package managers keep in a home what they have downloaded: hundreds of megabytes that nobody comes back to."""
 AGENT_NAME = "graftline agent"
 AGENT_EMAIL = "agent@graftline.invalid"
 
@@ -102,6 +109,19 @@ def make_private_home(assignment: Assignment) -> None:
     identity = _git_identity(assignment.environ)
     name, email = (_git_config_value(identity[key]) for key in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL"))
     write_private(home / ".gitconfig", f"[user]\n\tname = {name}\n\temail = {email}\n".encode())
+
+
+def remove_caches(assignment: Assignment) -> None:
+    """Delete what package managers kept in the attempt's home; the CLI's sessions and settings stay."""
+    for cache in CACHES:
+        place = private_home(assignment.folder)
+        for name in cache.split("/"):
+            if not is_real_folder(place):  # by a link it would be somebody else's cache
+                break
+            place /= name
+        else:
+            with contextlib.suppress(OSError):
+                remove(place)
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -1,5 +1,6 @@
 """Runs a tree's tests, in a process of their own, and says what happened."""
 
+import contextlib
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 import anyio
 
 from graftline.errors import CannotRunError
+from graftline.git.folders import remove
 from graftline.process import Command, Ending, Limits, OnStart, ProcessResult, run_process
 from graftline.text import excerpt
 from graftline.verify.detect import TestCommand
@@ -30,6 +32,7 @@ from graftline.verify.result import (
 # Copied, under a name of its own, into a folder of its own: this package's folder on PYTHONPATH would hide modules.
 _REPORTER = Path(__file__).with_name("pytest_reporter.py")
 _PLUGIN = "graftline_pytest_reporter"
+CACHE = "cache"
 
 _PLACE = re.compile(r'File "([^"\n]{1,500})", line \d+|([\w./+@-]{1,500}\.\w{1,10}):\d+')
 _PLACE_COUNT = 500
@@ -47,7 +50,7 @@ async def run_tests(
 ) -> TestResult:
     """Run the test command in a worktree, and read what our reporter said of it.
 
-    `folder` is this run's own: the output (`tests.log`), the report and a private home stay there. `only` holds tests,
+    `folder` is this run's own: the output (`tests.log`) and the report stay there. `only` holds tests,
     as failures name them, to run nothing else; a command that is not pytest runs whole. Red tests, a time limit and a
     command that cannot be started are results, not errors. `on_start` gets the process the moment it runs.
     """
@@ -81,13 +84,20 @@ async def run_tests(
             report = await anyio.to_thread.run_sync(lambda: read_report(stream, worktree=worktree))
     finally:
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(lambda: shutil.rmtree(temporary, ignore_errors=True))
+            await anyio.to_thread.run_sync(_discard, (temporary, home, plugins, folder / CACHE))
     return _result(command, ended, report, worktree)
+
+
+def _discard(folders: Sequence[Path]) -> None:
+    """Delete what only served this run of the tests: homes and caches may be any size."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            remove(folder)
 
 
 def _reporter_variables(folder: Path, worktree: Path, only: Sequence[str]) -> dict[str, str]:
     variables = {
-        "PYTEST_ADDOPTS": pytest_options(plugin=_PLUGIN, worktree=worktree, cache=folder / "cache"),
+        "PYTEST_ADDOPTS": pytest_options(plugin=_PLUGIN, worktree=worktree, cache=folder / CACHE),
         "GRAFTLINE_TASK_TEST_REPORT": str(folder / "report.jsonl"),
         "GRAFTLINE_TASK_TEST_WORKTREE": str(worktree),
     }

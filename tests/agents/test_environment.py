@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from graftline.agents.backend import Assignment
-from graftline.agents.environment import agent_environment, make_private_home, refused_names
+from graftline.agents.environment import agent_environment, make_private_home, refused_names, remove_caches
 from graftline.agents.profiles import AgentProfile
 from graftline.errors import ExitCode, UserError
 
@@ -123,3 +123,19 @@ def test_private_home_gives_git_an_identity(tmp_path: Path, name: str) -> None:
     assert told.stdout == f"user.name {name}\nuser.email ada@example.com\n"
     assert (tmp_path / "home").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "home" / ".gitconfig").stat().st_mode & 0o777 == 0o600
+
+
+def test_caches_of_an_attempt_go_and_its_sessions_and_what_a_link_leads_to_stay(tmp_path: Path) -> None:
+    home, theirs = tmp_path / "home", tmp_path / "theirs"
+    caches = [home / ".cache" / "pip", home / ".npm", home / "go" / "pkg" / "mod"]
+    for folder in (*caches, home / ".claude", theirs / "registry"):
+        folder.mkdir(parents=True)
+        (folder / "file").write_text("x\n")
+    (home / "go" / "pkg" / "mod").chmod(0o500)  # as go leaves its modules
+    (home / ".cargo").symlink_to(theirs)
+
+    remove_caches(assign(tmp_path))
+
+    files = {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()}
+    assert files == {".claude/file"}
+    assert (theirs / "registry" / "file").exists()

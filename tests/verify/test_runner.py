@@ -237,6 +237,7 @@ async def test_tests_get_a_private_environment_and_leave_the_worktree_as_it_was(
     assert environment["HOME"] == str(tmp_path / "run 0" / "home")
     assert environment["PYTHONPATH"].split(os.pathsep)[1:] == [str(worktree / "src"), str(worktree)]
     assert not Path(environment["TMPDIR"]).exists()
+    assert {path.name for path in (tmp_path / "run 0").iterdir()} == {"tests.log", "tests.log.stderr", "report.jsonl"}
     assert {str(path.relative_to(worktree)) for path in worktree.rglob("*") if path.is_file()} == set(files)
 
 
