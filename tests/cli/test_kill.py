@@ -92,11 +92,13 @@ class Twelve:
             for before, wave in (((), FIRST), (FIRST, SECOND), (SECOND, THIRD))
             for task in wave
         ]
-        script = {task: [self.count(task), write(f"{task}.txt", f"work of {task}\n")] for task in ALL}
+        script: dict[str, list[Step]] = {
+            task: [self.count(task), write(f"{task}.txt", f"work of {task}\n")] for task in ALL
+        }
         script[RED].append(write("red.txt"))
         if self.point.agent:
             script[self.point.agent].append(shell(self.hold))
-        heal = [self.count("heal"), {"delete": "red.txt"}, *([shell(self.hold)] if self.point.heal else [])]
+        heal: list[Step] = [self.count("heal"), {"delete": "red.txt"}, *([shell(self.hold)] if self.point.heal else [])]
         self.project.write_plan(tasks, script, {RED: heal})
         test = self.project.outside / "test.sh"
         held = f"if test -e {self.point.tests_of}.txt; then {self.hold}; fi\n" if self.point.tests_of else ""
@@ -181,27 +183,22 @@ def test_twelve_tasks_land_as_if_nobody_had_killed_the_run(served_project: Proje
     check_nothing_is_left(run)
     entries = Journal.open(run.folder.journal).entries()
     landed = [entry.data["commit"] for entry in entries if entry.event is EventKind.LANDED]
-    tested = [
-        entry.data["commit"] for entry in entries if entry.event is EventKind.VERIFY_ENDED and entry.data["passed"]
-    ]
-    assert landed == [report.landed_commit] == tested[-1:], "what landed is what was tested"
+    tests = [entry.data for entry in entries if entry.event is EventKind.VERIFY_ENDED]
+    assert [one["commit"] for one in tests if one["passed"]][-1:] == landed == [report.landed_commit]
     account = Ledger.open(served_project.state_dir).account(run.folder.id)
     assert (len(account.calls), [call for call in account.calls if call.is_open]) == (calls.total(), [])
-    once_more = served_project.run("resume")
-    assert (once_more.code, run.calls()) == (0, calls)
-    assert "needs no going on: main is now at " in once_more.stderr
+    if name == "landing":
+        once_more = served_project.run("resume")
+        assert (once_more.code, run.calls()) == (0, calls)
+        assert "needs no going on: main is now at " in once_more.stderr
 
 
 def check_nothing_is_left(run: Twelve) -> None:
     """No process, no worktree and no lock."""
     folder = run.folder
-    assert processes_in([folder.store.folder, run.project.path]) - {os.getpid()} == children_of_the_session()
+    of_the_session = processes_in([])  # the holder of its server
+    assert processes_in([folder.store.folder, run.project.path]) == of_the_session
     assert list(folder.worktrees.iterdir()) == []
     assert holder_of(folder.path) is None
     for place in (folder.store.hub, run.project.path / ".git"):
-        assert [path for path in place.rglob("*.lock")] == []
-
-
-def children_of_the_session() -> set[int]:
-    """The processes that the test session itself keeps: the holder of its server."""
-    return processes_in([])
+        assert list(place.rglob("*.lock")) == []
