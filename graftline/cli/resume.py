@@ -98,11 +98,9 @@ def describe_work(run: Run, finished: dict[str, AttemptRecord]) -> Iterator[str]
     left = [task for task in run.graph.order if task not in finished]
     reused = [task for task in run.graph.order if task in finished]
     yield labelled("Reused", f"{', '.join(reused) or 'nothing'}: no agent is called for what is finished")
-    yield labelled(
-        "Called", f"{', '.join(left)}: one attempt each, and what retries allow" if left else "no task's agent"
-    )
+    yield labelled("Called", ", ".join(left) or "no agent of a task, healing apart")
     account = run.ledger.account(run.id)
-    unknown = f" and {account.unknown_calls} calls of unknown cost" if account.unknown_calls else ""
+    unknown = f" and {account.unknown_calls} call(s) of unknown cost" if account.unknown_calls else ""
     yield labelled("Spent", f"${account.known_usd:.2f}{unknown}, of a cap of ${run.settings.cost.max_usd:.2f}")
     yield labelled("Tests", "run again, unless they were green on the same tree")
 

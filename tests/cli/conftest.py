@@ -35,6 +35,7 @@ asyncio.run(main())
 NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 Step = dict[str, object]
+NO_STEPS: Mapping[str, Sequence[Step]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,12 @@ class Project:
         """The plan file, outside the repository."""
         return self.outside / "plan.yaml"
 
-    def write_plan(self, tasks: Sequence[Mapping[str, object]], script: Mapping[str, Sequence[Step]]) -> Path:
+    def write_plan(
+        self,
+        tasks: Sequence[Mapping[str, object]],
+        script: Mapping[str, Sequence[Step]],
+        heals: Mapping[str, Sequence[Step]] = NO_STEPS,
+    ) -> Path:
         """Write a plan, and what its agents do."""
         document = {
             "version": "1",
@@ -67,12 +73,16 @@ class Project:
             "tasks": [{"prompt": f"do {task['id']}", **task} for task in tasks],
         }
         self.plan.write_text(yaml.safe_dump(document, sort_keys=False))
-        self.write_script(script)
+        self.write_script(script, heals)
         return self.plan
 
-    def write_script(self, script: Mapping[str, Sequence[Step]]) -> None:
+    def write_script(
+        self, script: Mapping[str, Sequence[Step]], heals: Mapping[str, Sequence[Step]] = NO_STEPS
+    ) -> None:
         """Write what the agents do."""
-        (self.outside / "script.yaml").write_text(yaml.safe_dump({"tasks": {k: list(v) for k, v in script.items()}}))
+        parts = {"tasks": script, "heals": heals}
+        plain = {name: {task: list(steps) for task, steps in part.items()} for name, part in parts.items()}
+        (self.outside / "script.yaml").write_text(yaml.safe_dump(plain))
 
     def env(self, variables: Mapping[str, str] = NO_VARIABLES) -> dict[str, str]:
         """The environment a command runs in."""
