@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from graftline.workspace import cut_workspace
 from tests.cli.conftest import ROOT, finish
 from tests.leftovers import end_leftovers, processes_in
 from tests.pipeline import Built, Project, Script, Tables, edit, fail, runs_flows, task, write
+from tests.test_docs import DOCS, names, table
 
 pytestmark = runs_flows
 
@@ -64,11 +66,30 @@ def everything(folder: Path) -> dict[str, bytes | str]:
     }
 
 
+def check_what_is_documented(folder: RunFolder) -> None:
+    """Hold what a run has left on disk against the page that lists it."""
+    store = folder.store.folder
+    found = set()
+    for path in store.rglob("*"):
+        if path.is_file() or not any(path.iterdir()):
+            name = str(path.relative_to(store)).replace(folder.id, "<run id>")
+            name = re.sub(r"/tasks/[^/]+/\d+", "/tasks/<task>/<attempt>", name)
+            found.add(re.sub(r"/verify/[^/]+", "/verify/<label>", name) + ("" if path.is_file() else "/"))
+    rows = [names([cell]) for cell in table(DOCS / "git.md", "left behind")]
+
+    def is_listed(name: str, places: set[str]) -> bool:
+        return any(name == place or (place.endswith("/") and name.startswith(place)) for place in places)
+
+    assert {name for name in found if not any(is_listed(name, places) for places in rows)} == set()
+    assert [places for places in rows if not any(is_listed(name, places) for name in found)] == []
+
+
 async def test_of_a_run_that_landed_nothing_stays_but_the_books(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     built = await project.build([task("a"), task("b", "a")], {"a": [write("a.txt")], "b": [write("b.txt")]})
     assert built.report.state is RunState.LANDED
+    check_what_is_documented(built.folder)
     state_dir, spent = state_directory(os.environ), built.account
     before = everything(state_dir), everything(project.path)
 

@@ -15,6 +15,7 @@ ANY: dict[str, JsonValue] = {
     "candidate": 1,
     "command": "make",
     "commit": "c",
+    "kept": ["refs/graftline/r/salvage/t/1"],
     "label": "candidate",
     "merged": ["a"],
     "name": "n",
