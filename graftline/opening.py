@@ -11,7 +11,7 @@ import anyio.to_thread
 
 from graftline.agents.profiles import AnyProfile
 from graftline.changes import Today, find_changes, read_today
-from graftline.errors import GraftlineError, RunBusyError, UserError
+from graftline.errors import GraftlineError, RepositoryError, RunBusyError, UserError
 from graftline.git.hub import Hub, open_hub
 from graftline.git.landing import check_result_branch
 from graftline.git.merging import Merger
@@ -24,7 +24,7 @@ from graftline.plan import graph_of
 from graftline.preflight import NO_BLOCKS, check_disk, check_request, check_tools, probe_agents
 from graftline.process import this_process
 from graftline.records import count_extra_attempts
-from graftline.recovery import find_dead, is_unended, recover
+from graftline.recovery import end_left_behind, find_dead, is_unended, recover
 from graftline.request import BuildRequest
 from graftline.run import Run, carry_out, close_run
 from graftline.settings import Settings, public_dump
@@ -66,6 +66,9 @@ async def reopen_run(folder: RunFolder, environ: Mapping[str, str]) -> Run:
     lease = await Lease.acquire(folder.path)
     try:
         journal = Journal.open(folder.journal, fence=lease.check)
+        is_dead = is_unended(folder)
+        # First of all, and also where nothing more can be done: they cost money.
+        ended = await end_left_behind(folder, journal) if is_dead else ()
         _check_not_cleaned(journal)
         repository = await anyio.to_thread.run_sync(open_repository, Path(pinned.repository))
         hub = await open_hub(repository, folder.store.folder)
@@ -73,8 +76,8 @@ async def reopen_run(folder: RunFolder, environ: Mapping[str, str]) -> Run:
         run = _assemble(pinned, folder, lease, repository, hub, settings, journal, environ)
         candidates = await hub.refs(run.ref("candidate"))
         run.candidates = max((int(ref.rpartition("/")[2]) for ref in candidates), default=0)
-        if is_unended(folder):
-            run.recovered = await recover(run)
+        if is_dead:
+            run.recovered = await recover(run, ended)
     except BaseException:
         lease.release()
         raise
@@ -87,7 +90,7 @@ async def look_after_dead_runs(environ: Mapping[str, str]) -> tuple[str, ...]:
     for folder in find_dead(state_place(environ)):
         try:
             run = await reopen_run(folder, environ)
-        except RunBusyError:  # somebody else was faster
+        except (RunBusyError, RepositoryError):  # somebody else was faster; there is nothing to keep its work for
             continue
         except GraftlineError as error:
             said.append(f"run {folder.id} died, and what it left cannot be looked after: {error}")

@@ -120,8 +120,7 @@ async def run_process(
             await asyncio.wait({starting})
             process = starting.result()
             if on_start is not None:
-                seen = _look_up(process.pid)
-                on_start(ProcessIdentity(process.pid, seen.started if seen else ""))
+                on_start(process_with(process.pid))
             ending = await _watch(process, (stdout, stderr), limits, begun)
         finally:
             await _finish(starting, (stdout, stderr), command.mark, limits.grace_seconds)
@@ -138,8 +137,13 @@ async def run_process(
 
 def this_process() -> ProcessIdentity:
     """The identity of the process we are."""
-    seen = _look_up(os.getpid())
-    return ProcessIdentity(os.getpid(), seen.started if seen else "")
+    return process_with(os.getpid())
+
+
+def process_with(pid: int) -> ProcessIdentity:
+    """The identity of the process that has this id now."""
+    seen = _look_up(pid)
+    return ProcessIdentity(pid, seen.started if seen else "")
 
 
 def is_alive(identity: ProcessIdentity) -> bool:

@@ -17,7 +17,7 @@ from graftline.closing import close_dead
 from graftline.errors import GraftlineError
 from graftline.git.worktrees import Worktree, remove_worktree
 from graftline.healing import record_heal
-from graftline.journal import Entry, EventKind, unheard
+from graftline.journal import Entry, EventKind, Journal, unheard
 from graftline.lease import holder_of
 from graftline.ledger import Role
 from graftline.process import ProcessIdentity, end_family, end_group
@@ -48,41 +48,12 @@ def find_dead(state_dir: Path) -> list[RunFolder]:
     return [folder for folder in all_runs(state_dir) if is_unended(folder) and holder_of(folder.path) is None]
 
 
-async def recover(run: Run) -> str:
-    """End what a dead process of an open run left running, keep what it left undone, close its records.
+async def end_left_behind(folder: RunFolder, journal: Journal) -> tuple[str, ...]:
+    """End what a dead process of a run left running, and name it; the caller holds the run's lease.
 
-    Says what was found and done, for people.
+    All process groups that it recorded, and then what agents started and left their group; each side by side.
     """
-    with unheard():
-        entries = last_entry_into(run)
-        pid = int(str(entries[0].data["pid"]))
-        ended = await _end_processes(run, entries)
-        for entry in entries:
-            if entry.event is EventKind.ATTEMPT_STARTED:
-                await _finish(run, entry, entries)
-        _settle(run)
-        await _remove_test_worktrees(run)
-        await remove_retired(run)
-        kept = [entry.data["ref"] for entry in last_entry_into(run) if entry.event is EventKind.SALVAGED]
-        told = f"process {pid} was killed or died"
-        if ended:
-            told += f"; ended what it left running: {', '.join(ended)}"
-        if kept:
-            told += f"; its unfinished work is kept on {', '.join(map(str, kept))}"
-        run.journal.append(EventKind.WARNING, text=told)
-        close_dead(run, pid)
-    return told
-
-
-def last_entry_into(run: Run) -> list[Entry]:
-    """The journal since a process last began to carry the run out."""
-    entries = run.journal.entries()
-    begin = max(index for index, entry in enumerate(entries) if entry.event is EventKind.RUN_PREPARED)
-    return entries[begin:]
-
-
-async def _end_processes(run: Run, entries: Sequence[Entry]) -> tuple[str, ...]:
-    """End all process groups that were recorded, and what agents started and left its group; side by side."""
+    entries = last_entry(journal)
     ended: list[str] = []
 
     async def end(entry: Entry) -> None:
@@ -91,7 +62,7 @@ async def _end_processes(run: Run, entries: Sequence[Entry]) -> tuple[str, ...]:
             ended.append(f"{entry.data['what']}{f' of {entry.task}' if entry.task else ''} (process {process.pid})")
 
     async def end_others(entry: Entry) -> None:
-        mark = f"{PROMPT_FILE_VARIABLE}={prompt_file(place_of(run, entry).folder)}"
+        mark = f"{PROMPT_FILE_VARIABLE}={prompt_file(_folder_of(folder, entry))}"
         if await end_family(mark, GRACE_SECONDS):
             ended.append(f"what the agent of {entry.task} had started")
 
@@ -104,9 +75,42 @@ async def _end_processes(run: Run, entries: Sequence[Entry]) -> tuple[str, ...]:
     return tuple(sorted(ended))
 
 
+async def recover(run: Run, ended: tuple[str, ...]) -> str:
+    """Keep what a dead process of an open run left undone, and close its records; `ended` is what still ran of it.
+
+    Says what was found and done, for people.
+    """
+    with unheard():
+        entries = last_entry(run.journal)
+        pid = int(str(entries[0].data["pid"]))
+        for entry in entries:
+            if entry.event is EventKind.ATTEMPT_STARTED:
+                await _finish(run, entry, entries)
+        _settle(run)
+        for path in run.folder.test_worktrees():  # nobody has worked in these
+            await remove_worktree(Worktree.at(path, run.base))
+        await remove_retired(run)
+        kept = [str(entry.data["ref"]) for entry in _of(last_entry(run.journal), EventKind.SALVAGED)]
+        told = f"process {pid} was killed or died"
+        if ended:
+            told += f"; ended what it left running: {', '.join(ended)}"
+        if kept:
+            told += f"; its unfinished work is kept on {', '.join(kept)}"
+        run.journal.append(EventKind.WARNING, text=told)
+        close_dead(run, pid)
+    return told
+
+
+def last_entry(journal: Journal) -> list[Entry]:
+    """A run's journal since a process last began to carry the run out."""
+    entries = journal.entries()
+    begin = max(index for index, entry in enumerate(entries) if entry.event is EventKind.RUN_PREPARED)
+    return entries[begin:]
+
+
 async def _finish(run: Run, started: Entry, entries: Sequence[Entry]) -> None:
     """Bring one attempt to an end: from its record when it has one, else as interrupted, with its work kept."""
-    place = place_of(run, started)
+    place = _place_of(run, started)
     base = str(started.data["base"])
     worktree = Worktree.at(place.worktree, base)
     record = read_record(place.folder)
@@ -150,16 +154,16 @@ def _settle(run: Run) -> None:
             run.ledger.complete(call.id, Usage(), outcome=OutcomeKind.INTERRUPTED)
 
 
-async def _remove_test_worktrees(run: Run) -> None:
-    """Nobody has worked in these."""
-    for path in run.folder.test_worktrees():
-        await remove_worktree(Worktree.at(path, run.base))
-
-
-def place_of(run: Run, started: Entry) -> Place:
+def _place_of(run: Run, started: Entry) -> Place:
     """The place of the attempt whose start an entry tells."""
     task, number = str(started.task), int(str(started.attempt))
     return heal_place(run, task, number) if started.data["round"] else task_place(run, task, number)
+
+
+def _folder_of(folder: RunFolder, started: Entry) -> Path:
+    """Where that attempt's prompt, log and record are."""
+    task, number = str(started.task), int(str(started.attempt))
+    return folder.heal(number, task) if started.data["round"] else folder.attempt(task, number)
 
 
 def _of(entries: Sequence[Entry], event: EventKind) -> Iterator[Entry]:

@@ -1,0 +1,268 @@
+"""What a killed process left: its agents are ended, what they wrote is kept, and the records say how it ended.
+
+A run is left here the way a kill leaves it: opened, in the middle of something, and its lease free.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from graftline.agents.environment import PROMPT_FILE_VARIABLE, prompt_file
+from graftline.agents.outcome import OutcomeKind
+from graftline.attempt import Ask, Place, heal_place, perform_attempt, reserve_place
+from graftline.journal import Entry, EventKind, listening
+from graftline.lease import Lease
+from graftline.ledger import Role
+from graftline.opening import look_after_dead_runs, reopen_run
+from graftline.private_files import make_folder
+from graftline.process import ProcessIdentity, is_alive, process_with
+from graftline.records import AttemptState, read_record
+from graftline.recovery import find_dead, is_unended
+from graftline.report.files import read_report
+from graftline.report.model import RunState, TaskState
+from graftline.run import Run, close_run
+from graftline.store import state_place
+from graftline.workspace import cut_workspace
+from tests.leftovers import processes_in
+from tests.pipeline import Project, task, write
+
+# Ends only when it is killed, and has a child in a session of its own that holds its output.
+STUBBORN = """
+import os, signal, subprocess, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
+subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+signal.pause()
+"""
+
+
+@dataclass(frozen=True)
+class Left:
+    """A run whose process died in the middle of an attempt."""
+
+    run: Run
+    place: Place
+
+    async def look_after(self) -> Run:
+        """The run as the next command finds and leaves it."""
+        run = await reopen_run(self.run.folder, os.environ)
+        close_run(run)
+        return run
+
+
+async def leave_in_the_middle(project: Project, place: Place | None = None, *, heal: bool = False) -> Left:
+    """An attempt that was begun and paid for, in a worktree in which something was written."""
+    run = await project.open([task("a"), task("b", "a")], {})
+    place = heal_place(run, "a", 1) if heal else await reserve_place(run, "a", run.base)
+    run.journal.append(
+        EventKind.ATTEMPT_STARTED,
+        task="a",
+        attempt=place.number,
+        backend="command",
+        round=place.round,
+        base=run.base,
+        key="key",
+    )
+    make_folder(place.folder)
+    await cut_workspace(run, run.base, path=place.worktree, branch="a")
+    row = run.ledger.try_reserve(run.id, place.role, "a", place.number, "command", amount_usd=0.5, cap_usd=5.0)
+    assert row is not None
+    (place.worktree / "half.txt").write_text("half\n")
+    return Left(run, place)
+
+
+@contextmanager
+def agent_of(left: Left, code: str) -> Iterator["subprocess.Popen[str]"]:
+    """A process that the dead one had started as the attempt's agent; the test reaps it, since nobody else does."""
+    env = {**os.environ, PROMPT_FILE_VARIABLE: str(prompt_file(left.place.folder))}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=left.place.worktree,
+        env=env,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        left.run.recording("agent", task="a", attempt=left.place.number)(process_with(process.pid))
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@contextmanager
+def stranger() -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that has nothing to do with any run."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        yield process
+    finally:
+        process.communicate(b"\n")
+
+
+async def test_agents_are_ended_with_what_they_started_and_their_work_is_kept(offline_project: Project) -> None:
+    left = await leave_in_the_middle(offline_project)
+    with agent_of(left, STUBBORN) as agent:
+        assert agent.stdout is not None
+        assert agent.stdout.readline() == "up\n"
+        left.run.lease.release()
+        assert find_dead(state_place(os.environ)) == [left.run.folder]
+        heard: list[Entry] = []
+        with listening(heard.append):
+            (said,) = await look_after_dead_runs(os.environ)
+        assert agent.wait(timeout=10) == -9
+    assert processes_in([left.run.folder.worktrees]) == processes_in([])
+
+    name, ref = left.run.pinned.name, left.place.salvage_ref
+    assert said == (
+        f"run {name}: process {os.getpid()} was killed or died; ended what it left running: agent of a (process "
+        f"{agent.pid}), what the agent of a had started; its unfinished work is kept on {ref}; go on with it: "
+        f"graftline resume {name}"
+    )
+    assert heard == [], "who follows another run is not told of this one"
+    assert await left.run.hub.changed_paths(left.run.base, ref) == ("half.txt",)
+    record = read_record(left.place.folder)
+    assert record is not None
+    assert (record.state, record.outcome, record.salvage) == (AttemptState.INTERRUPTED, OutcomeKind.INTERRUPTED, ref)
+    assert (record.base, record.key, record.cost_usd) == (left.run.base, "key", None)
+    (call,) = left.run.ledger.account(left.run.id).calls
+    assert (call.is_open, call.outcome, call.usage.cost_usd) == (False, OutcomeKind.INTERRUPTED, None)
+    report = read_report(left.run.folder)
+    assert report is not None
+    assert (report.state, report.reason) == (
+        RunState.CRASHED,
+        f"its process {os.getpid()} was killed or died; nothing landed; what was finished is kept",
+    )
+    assert [task.state for task in report.tasks] == [TaskState.CANCELLED, TaskState.NOT_RUN]
+    assert list(left.run.folder.worktrees.iterdir()) == []
+    assert find_dead(state_place(os.environ)) == []
+    assert await look_after_dead_runs(os.environ) == ()
+
+
+async def test_a_process_that_only_has_the_number_of_an_agent_is_left_alone(offline_project: Project) -> None:
+    left = await leave_in_the_middle(offline_project)
+    with stranger() as other:
+        left.run.recording("agent", task="a", attempt=1)(ProcessIdentity(other.pid, "another time"))
+        left.run.lease.release()
+        run = await left.look_after()
+        assert other.poll() is None
+    assert "ended" not in run.recovered
+
+
+async def test_being_cut_off_while_looking_after_a_run_loses_nothing(offline_project: Project) -> None:
+    left = await leave_in_the_middle(offline_project)
+    left.run.lease.release()
+    before = shutil.copytree(left.run.folder.path, offline_project.signals / "before")
+    first = await left.look_after()
+    # Killed before its last two lines: what it did is done, and the journal does not know.
+    shutil.copyfile(before / "journal.jsonl", left.run.folder.journal)
+    assert is_unended(left.run.folder)
+    second = await left.look_after()
+
+    assert "kept on" in first.recovered
+    assert not is_unended(left.run.folder)
+    refs = await second.hub.refs(second.ref("salvage"))
+    assert list(refs) == [left.place.salvage_ref]
+    record = read_record(left.place.folder)
+    assert record is not None
+    assert record.salvage == left.place.salvage_ref
+
+
+async def test_an_attempt_that_was_recorded_before_the_kill_is_finished_work(offline_project: Project) -> None:
+    run = await offline_project.open([task("a")], {"a": [write("a.txt")]})
+    place = await reserve_place(run, "a", run.base)
+    ask = Ask(spec=run.plan.task("a"), base=run.base, key="key", prompt="")
+    record = await perform_attempt(run, ask, place)
+    await run.hub.update_ref(place.ref, run.base)  # killed between the record and its ref
+    run.lease.release()
+    again = await reopen_run(run.folder, os.environ)
+    close_run(again)
+
+    assert record.commit is not None
+    assert await run.hub.resolve(place.ref) == record.commit
+    assert read_record(place.folder) == record
+    report = read_report(run.folder)
+    assert report is not None
+    assert [task.state for task in report.tasks] == [TaskState.SUCCEEDED]
+    assert not place.worktree.exists(), "it waited for the end of the run, which has come"
+
+
+async def test_a_worktree_that_was_not_cut_to_its_end_holds_nobodys_work(offline_project: Project) -> None:
+    left = await leave_in_the_middle(offline_project)
+    left.place.worktree.with_name(f"{left.place.worktree.name}.exclude").unlink()
+    left.run.lease.release()
+    await left.look_after()
+
+    assert list(left.run.folder.worktrees.iterdir()) == []
+    assert await left.run.hub.refs(left.run.ref("salvage")) == {}
+    assert read_record(left.place.folder) is None
+
+
+async def test_work_that_cannot_be_kept_stays_and_is_named(offline_project: Project) -> None:
+    left = await leave_in_the_middle(offline_project)
+    index = left.place.worktree.with_name(f"{left.place.worktree.name}.index")
+    index.write_bytes(b"damaged")
+    left.run.lease.release()
+    await left.look_after()
+
+    assert (left.place.worktree / "half.txt").read_text() == "half\n"
+    report = read_report(left.run.folder)
+    assert report is not None
+    assert any(f"a: its work is still in {left.place.worktree}, taking it failed" in note for note in report.notes)
+
+
+async def test_a_heal_that_was_cut_off_is_kept_and_made_again_beside_it(offline_project: Project) -> None:
+    left = await leave_in_the_middle(offline_project, heal=True)
+    left.run.lease.release()
+    run = await left.look_after()
+    again = await reopen_run(run.folder, os.environ)
+    place = heal_place(again, "a", 1)
+    offline_project.configure({}, {"a": [write("other.txt"), {"exit": 1}]}, {})
+    ask = Ask(spec=again.plan.task("a"), base=again.base, key="key", prompt="")
+    record = await perform_attempt(again, ask, place)
+    close_run(again)
+
+    assert record.role is Role.HEAL
+    assert record.salvage == f"{place.salvage_ref}-2"
+    assert await again.hub.changed_paths(again.base, place.salvage_ref) == ("half.txt",)
+    assert await again.hub.changed_paths(again.base, record.salvage) == ("other.txt",)
+
+
+async def test_a_run_that_somebody_else_looks_after_is_left_to_them(offline_project: Project) -> None:
+    left = await leave_in_the_middle(offline_project)
+    left.run.lease.release()
+    other = await Lease.acquire(left.run.folder.path)
+    assert find_dead(state_place(os.environ)) == []
+    assert await look_after_dead_runs(os.environ) == ()
+    other.release()
+    assert is_unended(left.run.folder)
+
+
+async def test_agents_of_a_run_whose_repository_is_gone_are_ended_and_its_work_waits(
+    offline_project: Project, tmp_path: Path
+) -> None:
+    left = await leave_in_the_middle(offline_project)
+    with agent_of(left, "import signal; signal.pause()") as agent:
+        left.run.lease.release()
+        offline_project.path.rename(tmp_path / "elsewhere")
+        assert await look_after_dead_runs(os.environ) == (), "nobody is told of it at every command"
+        assert agent.wait(timeout=10) == -15
+
+    assert (left.place.worktree / "half.txt").exists()
+    (tmp_path / "elsewhere").rename(offline_project.path)
+    (said,) = await look_after_dead_runs(os.environ)
+    assert left.place.salvage_ref in said
+
+
+async def test_words_of_an_agent_do_not_end_a_run(offline_project: Project) -> None:
+    run = await offline_project.open([task("a")], {})
+    run.journal.append(EventKind.WARNING, text='"event":"run-ended"')
+    run.lease.release()
+    assert is_unended(run.folder)
+    assert not is_alive(ProcessIdentity(0, ""))
