@@ -16,10 +16,12 @@ from graftline.cleaning import CleanUp, clean_up, plan_clean_up, tidy_hub
 from graftline.cli.app import main
 from graftline.errors import RunBusyError, UnknownRunError, UserError
 from graftline.git.repository import open_repository
+from graftline.git.worktrees import Worktree, collect_work
 from graftline.journal import EventKind
 from graftline.lease import Lease
 from graftline.ledger import Ledger
 from graftline.opening import reopen_run
+from graftline.records import write_record
 from graftline.report.model import RunState
 from graftline.run import Run, close_run
 from graftline.store import RunFolder, state_directory
@@ -28,6 +30,7 @@ from tests.cli.conftest import ROOT, finish
 from tests.leftovers import end_leftovers, processes_in
 from tests.pipeline import Built, Project, Script, Tables, edit, fail, runs_flows, task, write
 from tests.test_docs import DOCS, names, table
+from tests.test_records import record
 
 pytestmark = runs_flows
 
@@ -261,6 +264,24 @@ async def test_a_worktree_whose_work_was_never_taken_stays_with_all_it_needs(
     assert works(await clean_up(run.folder, (), here)) == []
     assert not run.folder.path.exists()
     assert (private / "file").read_text() == "mine\n"
+
+
+async def test_a_worktree_goes_when_the_work_in_its_record_is_on_a_ref_and_not_before(
+    offline_project: Project,
+) -> None:
+    run = await ended(offline_project, "a")
+    here = open_repository(offline_project.path)
+    path = await attempted(run, "a", run.folder.worktree("a", 1))
+    work = await collect_work(run.hub, Worktree.at(path, run.base), message="a", trailers={})
+    assert work.commit is not None
+    write_record(run.folder.attempt("a", 1), record(base=run.base, commit=work.commit))
+
+    assert works(await clean_up(run.folder, (), here)) == [("a", "a-1")]
+    await run.hub.update_ref(run.ref("task", "a", 1), work.commit)
+    assert works(await clean_up(run.folder, (), here)) == [("a", "task/a/1")]
+    assert not run.folder.worktrees.exists()
+    offline_project.git("fetch", "-q", str(run.hub.git_dir), f"{work.commit}:refs/tags/taken")
+    assert works(await clean_up(run.folder, (), here)) == []
 
 
 async def test_a_run_that_is_going_on_is_not_touched_and_one_that_was_killed_is_looked_after_first(

@@ -1,11 +1,12 @@
 """Removing folders agents had their hands on: whatever is in them goes, and nothing outside of them."""
 
 import os
+import subprocess
 from pathlib import Path
 
 from graftline.git.folders import disk_bytes, remove
 
-LEVELS = 3000
+LEVELS = 1500
 """Deeper than a recursion can go, and than a path can be long."""
 
 
@@ -31,10 +32,12 @@ def test_closed_folders_links_and_any_depth_go_and_what_a_link_leads_to_stays(tm
     root.chmod(0o500)
 
     assert disk_bytes(root) > 0
-    remove(root)
-    remove(root)
-
-    assert not os.path.lexists(root)
+    try:
+        remove(root)
+        remove(root)
+        assert not os.path.lexists(root)
+    finally:
+        subprocess.run(["rm", "-rf", root], check=True)  # pytest could not remove it either
     assert (private / "file").read_text() == "mine\n"
 
 
