@@ -315,6 +315,23 @@ async def test_a_run_that_is_going_on_is_not_touched_and_one_that_was_killed_is_
     assert await tidy_hub(busy.folder.store, here) is not None
 
 
+async def test_a_run_that_cannot_be_read_is_left_alone_and_does_not_keep_the_others(
+    offline_project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken, reserved = await ended(offline_project, "a"), await ended(offline_project, "a")
+    broken.folder.pinned.write_text("{}")
+    merged = await reserved.hub.commit_tree(await reserved.hub.tree_of(reserved.base), [reserved.base], "a base", {})
+    assert await reserved.hub.create_ref(reserved.ref("task", "a", 1), merged)  # and no attempt was made
+
+    assert await graftline(offline_project, "clean", "--all") == 2
+    said = capsys.readouterr()
+
+    assert "cannot be read as the start of a run" in said.err
+    assert f"Run {reserved.pinned.name}: removed 2 refs" in said.out
+    assert (broken.folder.path.exists(), reserved.folder.path.exists()) == (True, False)
+    assert list(await broken.hub.refs("refs/graftline")) == [broken.ref("base")]
+
+
 async def test_a_run_that_died_before_it_had_begun_goes_altogether(offline_project: Project) -> None:
     run = await offline_project.open([task("a")], {})
     close_run(run)

@@ -10,12 +10,13 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from graftline.cleaning import CleanUp, clean_up, hindrance, plan_clean_up, tidy_hub
+from graftline.cli.boundary import complain
 from graftline.cli.runs import say_what_was_found_dead
-from graftline.errors import RepositoryError, UnknownRunError, UserError
+from graftline.errors import ExitCode, GraftlineError, RepositoryError, UnknownRunError, UserError
 from graftline.git.repository import Repository, open_repository
 from graftline.remains import BESIDE_A_WORKTREE, SoleWork
 from graftline.store import RepositoryStore, RunFolder, find_run, find_runs, repository_place, state_place
-from graftline.text import plain_line
+from graftline.text import plain_line, plain_text
 
 WHAT_CHARACTERS = 160
 PATH_CHARACTERS = 4096
@@ -58,8 +59,7 @@ def clean(
         here = None
     store = None if here is None else repository_place(state_dir, str(here.common_dir))
     runs = _ended_runs(store, every=every) if run is None and store else [find_run(state_dir, run, store)]
-    asyncio.run(_clean(runs, discard, here, dry_run=dry_run))
-    return 0
+    return asyncio.run(_clean(runs, discard, here, dry_run=dry_run))
 
 
 def _ended_runs(store: RepositoryStore, *, every: bool) -> list[RunFolder]:
@@ -81,17 +81,28 @@ def _ended_runs(store: RepositoryStore, *, every: bool) -> list[RunFolder]:
     return ended
 
 
-async def _clean(runs: list[RunFolder], discard: Collection[str], here: Repository | None, *, dry_run: bool) -> None:
+async def _clean(runs: list[RunFolder], discard: Collection[str], here: Repository | None, *, dry_run: bool) -> int:
+    """Clean up one run after the other; one whose records cannot be read does not keep the others from it."""
+    code, repository = ExitCode.SUCCESS, here
     for run in runs:
-        plan = await (plan_clean_up if dry_run else clean_up)(run, discard, here)
+        try:
+            plan = await (plan_clean_up if dry_run else clean_up)(run, discard, here)
+        except GraftlineError as error:
+            if len(runs) == 1:
+                raise
+            complain(f"graftline: {error}")
+            code = error.exit_code
+            continue
+        repository = plan.repository
         for line in _lines(plan, dry_run=dry_run):
             _say(line)
-        if not dry_run and run is runs[-1]:  # all are of one repository
-            freed = await tidy_hub(run.store, plan.repository)
-            if freed is None:
-                _say("A run is going on in the hub: what its objects take is given back by a later clean-up.")
-            elif freed > 0:
-                _say(f"Freed in the hub: {_size(freed)}")
+    if runs and not dry_run:  # which are all of one repository
+        freed = await tidy_hub(runs[0].store, repository)
+        if freed is None:
+            _say("A run is going on in the hub: what its objects take is given back by a later clean-up.")
+        elif freed > 0:
+            _say(f"Freed in the hub: {_size(freed)}")
+    return code
 
 
 def _lines(plan: CleanUp, *, dry_run: bool) -> list[str]:
@@ -137,4 +148,4 @@ def _size(number: int) -> str:
 
 
 def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
+    sys.stdout.write(f"{plain_text(line)}\n")
