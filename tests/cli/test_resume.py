@@ -6,6 +6,7 @@ import shlex
 from collections import Counter
 from pathlib import Path
 
+import httpx
 import pytest
 
 from graftline.lease import holder_of
@@ -131,6 +132,12 @@ def test_a_run_is_stopped_from_another_terminal_and_gone_on_with(served_project:
     again = served_project.run("abort")
     assert (again.code, "does not go on: cancelled" in again.stderr) == (0, True)
 
+    # As somebody's Retry in Prefect's UI leaves it, where no worker comes for it.
+    address = read_address(served_project.state_dir)
+    assert address is not None
+    scheduled = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True}
+    retried = httpx.post(f"{address.api_url}/flow_runs/{folder.id}/set_state", json=scheduled)
+    assert retried.json()["status"] == "ACCEPT"
     process = served_project.start("resume", "--json")
     meeting.wait()
     meeting.release()
