@@ -56,9 +56,9 @@ class CleanUp:
         return bool(self.refs or self.worktrees or self.records)
 
 
-def hindrance(run: RunFolder) -> str:
-    """Why a run cannot be cleaned up now; empty when it can."""
-    holder = holder_of(run.path)
+def hindrance(run: RunFolder, *, is_ours: bool = False) -> str:
+    """Why a run cannot be cleaned up now; empty when it can. `is_ours` says that this process holds its lease."""
+    holder = None if is_ours else holder_of(run.path)
     if holder is not None:
         return f"it is going on ({holder})"
     return "it was killed, and what its agents left has not been collected yet" if is_unended(run) else ""
@@ -85,6 +85,7 @@ async def clean_up(run: RunFolder, discard: Collection[str], here: Repository | 
     _require_end(run)
     lease = await Lease.acquire(run.path)  # so that nobody enters the run meanwhile
     try:
+        _require_end(run, is_ours=True)  # somebody may have entered it, and died, in between
         plan = await _plan(run, discard, here)
         if plan.is_needed:
             await _carry_out(plan, lease)
@@ -103,8 +104,8 @@ async def tidy_hub(store: RepositoryStore, repository: Repository | None) -> int
     return await compact(hub, is_idle=lambda: not any(holder_of(run) for run in store.runs.glob("*")))
 
 
-def _require_end(run: RunFolder) -> None:
-    if reason := hindrance(run):
+def _require_end(run: RunFolder, *, is_ours: bool = False) -> None:
+    if reason := hindrance(run, is_ours=is_ours):
         raise RunBusyError(f"run {Journal.open(run.journal).header.name} cannot be cleaned up: {reason}")
 
 

@@ -23,13 +23,13 @@ def close_dead(run: Run, pid: int) -> Report:
     """The same for a run whose process died, in its place."""
     history = read_history(run.journal.entries())
     if has_landed(history):
-        return _write_end(run, *conclude(run, history, None), found_dead=True)
+        return _write_end(run, *conclude(run, history, None))
     reason = f"its process {pid} was killed or died; {where(run, history)}; what was finished is kept"
-    return _write_end(run, RunState.CRASHED, reason, found_dead=True)
+    return _write_end(run, RunState.CRASHED, reason)
 
 
-def _write_end(run: Run, state: RunState, reason: str, *, found_dead: bool = False) -> Report:
-    run.journal.append(EventKind.RUN_ENDED, state=state, reason=reason, found_dead=found_dead)
+def _write_end(run: Run, state: RunState, reason: str) -> Report:
+    run.journal.append(EventKind.RUN_ENDED, state=state, reason=reason)
     report = assemble_report(
         run.pinned, run.folder, run.journal.entries(), run.ledger.account(run.id), state=state, reason=reason
     )

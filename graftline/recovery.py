@@ -83,6 +83,10 @@ async def recover(run: Run, ended: tuple[str, ...]) -> str:
     with unheard():
         entries = last_entry(run.journal)
         pid = int(str(entries[0].data["pid"]))
+        told = f"process {pid} was killed or died"
+        if ended:
+            told += f"; ended what it left running: {', '.join(ended)}"
+        run.journal.append(EventKind.WARNING, text=told, found_dead=True)
         for entry in entries:
             if entry.event is EventKind.ATTEMPT_STARTED:
                 await _finish(run, entry, entries)
@@ -91,14 +95,8 @@ async def recover(run: Run, ended: tuple[str, ...]) -> str:
             await remove_worktree(Worktree.at(path, run.base))
         await remove_retired(run)
         kept = [str(entry.data["ref"]) for entry in _of(last_entry(run.journal), EventKind.SALVAGED)]
-        told = f"process {pid} was killed or died"
-        if ended:
-            told += f"; ended what it left running: {', '.join(ended)}"
-        if kept:
-            told += f"; its unfinished work is kept on {', '.join(kept)}"
-        run.journal.append(EventKind.WARNING, text=told)
         close_dead(run, pid)
-    return told
+    return f"{told}; its unfinished work is kept on {', '.join(kept)}" if kept else told
 
 
 def last_entry(journal: Journal) -> list[Entry]:

@@ -121,7 +121,7 @@ def _enter_again(history: History) -> None:
             history.started.discard(task)
 
 
-def _worked_seconds(entries: Sequence[Entry]) -> float:
+def worked_seconds(entries: Sequence[Entry]) -> float:
     """How long the run was carried out: from each entry to the next, unless nobody was there in between."""
     return sum(
         max(0.0, (after.at - before.at).total_seconds())
@@ -165,7 +165,7 @@ def assemble_report(
         cost_usd=account.cost_usd,
         cost_known_usd=account.known_usd,
         unknown_calls=account.unknown_calls,
-        seconds=_worked_seconds(entries) + max(0.0, running_seconds),
+        seconds=worked_seconds(entries) + max(0.0, running_seconds),
         tasks=tasks,
         tests=TestReport.model_validate(tests) if tests else None,
         heals=tuple(heal_report(entry, history) for entry in history.heals),
