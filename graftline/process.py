@@ -29,8 +29,6 @@ DRAIN_SECONDS = 0.5
 # Time a killed process gets to be gone: only one that hangs in the kernel needs more.
 KILL_SECONDS = 5.0
 POLL_SECONDS = 0.02
-# A killed process that waits for a dead disk is never gone; nobody waits for it longer than this.
-KILL_SECONDS = 5.0
 
 
 class Ending(StrEnum):
@@ -117,8 +115,7 @@ async def run_process(
             await asyncio.wait({starting})
             process = starting.result()
             if on_start is not None:
-                seen = _look_up(process.pid)
-                on_start(ProcessIdentity(process.pid, seen.started if seen else ""))
+                on_start(identify(process.pid))
             ending = await _watch(process, (stdout, stderr), limits, begun)
         finally:
             await _finish(starting, (stdout, stderr), command.mark, limits.grace_seconds)
@@ -135,8 +132,13 @@ async def run_process(
 
 def this_process() -> ProcessIdentity:
     """The identity of the process we are."""
-    seen = _look_up(os.getpid())
-    return ProcessIdentity(os.getpid(), seen.started if seen else "")
+    return identify(os.getpid())
+
+
+def identify(pid: int) -> ProcessIdentity:
+    """The identity of the process that has this pid now."""
+    seen = _look_up(pid)
+    return ProcessIdentity(pid, seen.started if seen else "")
 
 
 def is_alive(identity: ProcessIdentity) -> bool:
@@ -156,6 +158,15 @@ async def end_group(identity: ProcessIdentity, grace_seconds: float) -> bool:
     with anyio.CancelScope(shield=True):
         await _end(identity.pid, grace_seconds, asyncio.Event())
     return True
+
+
+async def end_family(mark: str, grace_seconds: float) -> None:
+    """End every process that was started with `mark` (`NAME=value`) in its environment, whoever its parent is by now.
+
+    Where there is no /proc (macOS), none are found.
+    """
+    with anyio.CancelScope(shield=True):
+        await _end_family(mark, None, grace_seconds, asyncio.Event())
 
 
 async def _start(command: Command, stdout: ChildOutput, stderr: ChildOutput) -> Process:
@@ -292,8 +303,8 @@ async def _wait_for_group(group: int, seconds: float, hurry: asyncio.Event) -> N
             await anyio.sleep(POLL_SECONDS)
 
 
-async def _end_family(mark: str, group: int, grace_seconds: float, hurry: asyncio.Event) -> None:
-    """TERM, grace, KILL to what left the group; the caller shields it."""
+async def _end_family(mark: str, group: int | None, grace_seconds: float, hurry: asyncio.Event) -> None:
+    """TERM, grace, KILL to what carries the mark outside the group; the caller shields it."""
     if not signal_family(mark, signal.SIGTERM, outside=group):
         return
     with anyio.move_on_after(grace_seconds):
@@ -342,7 +353,9 @@ def _look_up(pid: int) -> _Seen | None:
             return None
         # The second field is the program's name, which may hold anything; the fields are counted after it.
         fields = stat.rpartition(")")[2].split()
-        return _Seen(is_zombie=fields[0] in "ZX", group=int(fields[2]), started=fields[19])
+        # A killed process looks like a zombie while its last threads still hold its port and its files.
+        is_zombie = fields[0] in "ZX" and int(fields[17]) <= 1
+        return _Seen(is_zombie=is_zombie, group=int(fields[2]), started=fields[19])
     asked = subprocess.run(
         ["/bin/ps", "-o", "state=,pgid=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
