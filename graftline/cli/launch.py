@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ from graftline.git.hub import open_hub
 from graftline.journal import Entry, EventKind, listening
 from graftline.preflight import Checked
 from graftline.report.files import read_report
-from graftline.report.model import Report
+from graftline.report.model import Report, RunState
 from graftline.request import BuildRequest
 from graftline.server import Server, client_environment, configured_server, local_server
 from graftline.store import RepositoryStore, repository_store, state_directory
@@ -71,7 +72,10 @@ class Launch:
 
         from graftline.flows.build import build  # noqa: PLC0415  imports Prefect
         from graftline.tasks.report import flush_logs  # noqa: PLC0415  imports Prefect
+        from graftline.tasks.watch import SERVER_ERRORS, server_lost  # noqa: PLC0415  imports Prefect
 
+        # Prefect's own lines about logs it cannot send would go to stderr, into the table of tasks.
+        logging.raiseExceptions = False
         async with get_client() as client:
             problem = await client.api_healthcheck()
         if problem is not None:
@@ -89,6 +93,11 @@ class Launch:
         try:
             with listening(watch), contextlib.suppress(FailedRun, CancelledRun):  # the report says it better
                 await build(self.request)
+        except SERVER_ERRORS as error:
+            report = self.report()
+            if report is None or report.state is RunState.CRASHED:
+                raise ServerUnavailableError(server_lost(error)) from error
+            board.say(f"{server_lost(error)}, and how the run ended is in its report only")
         finally:
             with anyio.CancelScope(shield=True):
                 await flush_logs()
