@@ -1,6 +1,7 @@
 """The empty database that is kept for new state directories: whatever is wrong with it costs time and nothing else."""
 
 import importlib.metadata
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
@@ -49,6 +50,9 @@ async def test_only_the_first_of_all_state_directories_waits_for_its_database(
         assert looks_again(server.api_url)
     assert said == [slow, "starting the local Prefect server", "starting the local Prefect server"]
     assert rows(ServerFolder.of(state_dir).database, "flow_run") == [("the run of a person",)]
+    third = ServerFolder.of(tmp_path / "third")
+    assert provide_database(third, os.environ)
+    assert rows(third.database, "flow_run") == []
 
 
 def looks_again(api_url: str) -> bool:
