@@ -9,7 +9,7 @@
     ├── CannotRunError                  3  something this machine lacks
     │   ├── GitMissingError
     │   ├── AgentUnavailableError          an agent CLI is missing, too old or not logged in
-    │   └── ServerUnavailableError         no Prefect server answers and none could be started
+    │   └── ServerUnavailableError         no Prefect server answers, or not any more
     └── GitFailedError                  4  a git command of ours failed where it should not
 
 A failed task, a conflict or red tests are not errors: they are outcomes, and the report carries them.
@@ -99,7 +99,7 @@ class AgentUnavailableError(CannotRunError):
 
 
 class ServerUnavailableError(CannotRunError):
-    """No Prefect server answers and none could be started."""
+    """No Prefect server answers and none could be started, or the one of a run has gone and stays away."""
 
 
 class GitFailedError(GraftlineError):
