@@ -44,9 +44,10 @@ async def watching(run: Run) -> AsyncIterator[None]:
 
 
 def server_lost(error: Exception) -> str:
-    """What one of `SERVER_ERRORS` means for a run, for people."""
+    """What one of `SERVER_ERRORS` means for a run, in a sentence for people."""
     what = str(error).partition("\n")[0] if isinstance(error, httpx.HTTPError) else "it does not know the run"
-    return f"the run's Prefect server is gone ({what or type(error).__name__}); what agents finished is kept"
+    reason = what or type(error).__name__
+    return f"the Prefect server no longer answers as it should ({reason}); what is finished is kept"
 
 
 async def _watch(run: Run, scope: anyio.CancelScope) -> None:
@@ -56,7 +57,7 @@ async def _watch(run: Run, scope: anyio.CancelScope) -> None:
             await asyncio.sleep(POLL_SECONDS)
             try:
                 flow_run = await client.read_flow_run(UUID(run.id))
-            except httpx.HTTPError as error:  # a server that restarts must not end the run; it is asked again
+            except SERVER_ERRORS as error:  # a server that restarts must not end the run; it is asked again
                 logger.warning("the Prefect server did not say whether the run is cancelled: %s", error)
                 continue
             if flow_run.state is not None and flow_run.state.is_cancelling():

@@ -5,6 +5,7 @@ What becomes of a server that is killed: tests/test_server_watch.py.
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -143,6 +144,16 @@ async def test_an_address_whose_pid_belongs_to_somebody_else_is_replaced_and_nob
             assert bystander.poll() is None
         assert bystander.poll() is None
         bystander.kill()
+
+
+async def test_a_server_that_is_only_recorded_is_ended_by_its_record(state_dir: Path) -> None:
+    folder = ServerFolder.of(state_dir)
+    folder.create()
+    with start_process("sleep", "60") as server:
+        folder.write_address(Address(pid=server.pid, started=identify(server.pid).started, port=9))
+        assert await stop_server(state_dir)
+        assert server.wait(10) == -signal.SIGTERM
+    assert not folder.address_file.exists()
 
 
 async def test_a_port_that_somebody_else_serves_is_left_alone(join: Join, state_dir: Path) -> None:

@@ -12,13 +12,14 @@ from pathlib import Path
 import anyio
 
 from graftline.cli.board import Board
+from graftline.cli.boundary import nobody_listens
 from graftline.cli.signals import run_until_signal
 from graftline.errors import ServerUnavailableError
 from graftline.git.hub import open_hub
 from graftline.journal import Entry, EventKind, listening
 from graftline.preflight import Checked
 from graftline.report.files import read_report
-from graftline.report.model import Report, RunState
+from graftline.report.model import Report
 from graftline.request import BuildRequest
 from graftline.server import Server, client_environment, configured_server, local_server
 from graftline.store import RepositoryStore, repository_store, state_directory
@@ -94,13 +95,12 @@ class Launch:
             with listening(watch), contextlib.suppress(FailedRun, CancelledRun):  # the report says it better
                 await build(self.request)
         except SERVER_ERRORS as error:
-            report = self.report()
-            if report is None or report.state is RunState.CRASHED:
-                raise ServerUnavailableError(server_lost(error)) from error
-            board.say(f"{server_lost(error)}, and how the run ended is in its report only")
+            nobody_listens.set()
+            raise ServerUnavailableError(server_lost(error)) from error
         finally:
-            with anyio.CancelScope(shield=True):
-                await flush_logs()
+            if not nobody_listens.is_set():
+                with anyio.CancelScope(shield=True):
+                    await flush_logs()
 
 
 @asynccontextmanager

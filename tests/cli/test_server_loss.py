@@ -118,7 +118,7 @@ def test_a_run_whose_server_cannot_come_back_ends_with_what_its_agents_did(
 
     assert (ended.code, "Traceback" in ended.stderr) == (3, False), ended.stderr
     assert f"its port {killed.port} is taken by another program" in ended.stderr
-    gone = "the run's Prefect server is gone (it does not know the run); what agents finished is kept"
+    gone = "the Prefect server no longer answers as it should (it does not know the run); what is finished is kept"
     assert ended.stderr.splitlines()[-1] == f"graftline: {gone}"
     report = Report.model_validate_json(ended.stdout)
     assert (report.state, report.reason, report.landed_commit) == (RunState.CRASHED, gone, None)
