@@ -26,6 +26,7 @@ from graftline.server_process import ServerArgv, answers, end_server, prefect_se
 from graftline.server_rows import wait_for_rows
 
 WATCH_SECONDS = 1.0
+# A server that dies again within the minute, and again, will not stay up, whatever is tried.
 MOST_RESTARTS = 3
 STEADY_SECONDS = 60.0
 
@@ -111,7 +112,7 @@ async def _join_or_start(
         if known is not None and await answers(known, folder):
             if port not in {None, known.port}:
                 raise ServerUnavailableError(
-                    f"the local Prefect server is at {known.ui_url} now, and not at port {port}, where this run reports"
+                    f"the local Prefect server is at {known.ui_url} now, and not at port {port} any more"
                 )
             return known
         new = not folder.database.exists()

@@ -95,9 +95,10 @@ async def start_server(
 ) -> Address:
     """Start a server on the first of the ports that is free, 0 for any, and wait until it answers.
 
-    With `ready` its database needs no migrations. The address file is written as soon as the process exists: whoever
-    comes after a kill then finds it.
+    With `ready` its database is a copy of one that this version has made, and is served as it is. The address file is
+    written as soon as the process exists: whoever comes after a kill then finds it.
     """
+    problem = ""
     for wanted in ports:
         port = _free_port(wanted)
         if port is None:
@@ -157,9 +158,8 @@ def server_environment(
     ui_url = f"http://{HOST}:{port}"
     variables = {name: value for name, value in environ.items() if name in PASSED_VARIABLES or name.startswith("LC_")}
     mark, _, marked = folder.mark.partition("=")
-    if (
-        ready
-    ):  # this very Prefect has made the database and what it puts into it: looking again takes as long as a start
+    if ready:
+        # This very version has migrated it and put its types of blocks into it: looking again takes a second or two.
         variables["PREFECT_API_DATABASE_MIGRATE_ON_START"] = "false"
         variables["PREFECT_API_BLOCKS_REGISTER_ON_START"] = "false"
     return variables | {
