@@ -10,7 +10,7 @@
     ├── CannotRunError                  3  something this machine lacks
     │   ├── GitMissingError
     │   ├── AgentUnavailableError          an agent CLI is missing, too old or not logged in
-    │   └── ServerUnavailableError         no Prefect server answers and none could be started
+    │   └── ServerUnavailableError         no Prefect server answers, or not any more
     ├── LeaseLostError                  4  another process has taken over the run that this one carried out
     └── GitFailedError                  4  a git command of ours failed where it should not
 
@@ -109,7 +109,7 @@ class AgentUnavailableError(CannotRunError):
 
 
 class ServerUnavailableError(CannotRunError):
-    """No Prefect server answers and none could be started."""
+    """No Prefect server answers and none could be started, or the one of a run has gone and stays away."""
 
 
 class GitFailedError(GraftlineError):

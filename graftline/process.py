@@ -20,6 +20,7 @@ from pathlib import Path
 
 import anyio
 
+from graftline.carrying import carry_through
 from graftline.child_output import ChildOutput
 from graftline.errors import CannotRunError
 from graftline.process_family import signal_family
@@ -29,7 +30,6 @@ DRAIN_SECONDS = 0.5
 # Time a killed process gets to be gone: only one that hangs in the kernel needs more.
 KILL_SECONDS = 5.0
 POLL_SECONDS = 0.02
-NO_GROUP = 0
 
 
 class Ending(StrEnum):
@@ -120,7 +120,7 @@ async def run_process(
             await asyncio.wait({starting})
             process = starting.result()
             if on_start is not None:
-                on_start(process_with(process.pid))
+                on_start(identify(process.pid))
             ending = await _watch(process, (stdout, stderr), limits, begun)
         finally:
             await _finish(starting, (stdout, stderr), command.mark, limits.grace_seconds)
@@ -137,11 +137,11 @@ async def run_process(
 
 def this_process() -> ProcessIdentity:
     """The identity of the process we are."""
-    return process_with(os.getpid())
+    return identify(os.getpid())
 
 
-def process_with(pid: int) -> ProcessIdentity:
-    """The identity of the process that has this id now."""
+def identify(pid: int) -> ProcessIdentity:
+    """The identity of the process that has this pid now."""
     seen = _look_up(pid)
     return ProcessIdentity(pid, seen.started if seen else "")
 
@@ -166,11 +166,11 @@ async def end_group(identity: ProcessIdentity, grace_seconds: float) -> bool:
 
 
 async def end_family(mark: str, grace_seconds: float) -> bool:
-    """End every process that carries `mark` (`Command.mark`), wherever it went; False when there is none.
+    """End every process that was started with `mark` (`NAME=value`) in its environment, whoever its parent is by now.
 
-    It finds what a process that has ended left behind, which `end_group` cannot know; on Linux only.
+    Whether there was any. Where there is no /proc (macOS), none are found.
     """
-    return await _end_family(mark, NO_GROUP, grace_seconds, asyncio.Event())
+    return await carry_through(_end_family(mark, None, grace_seconds, asyncio.Event()))
 
 
 async def _start(command: Command, stdout: ChildOutput, stderr: ChildOutput) -> Process:
@@ -307,8 +307,8 @@ async def _wait_for_group(group: int, seconds: float, hurry: asyncio.Event) -> N
             await anyio.sleep(POLL_SECONDS)
 
 
-async def _end_family(mark: str, group: int, grace_seconds: float, hurry: asyncio.Event) -> bool:
-    """TERM, grace, KILL to what left the group; the caller shields it. Whether there was any."""
+async def _end_family(mark: str, group: int | None, grace_seconds: float, hurry: asyncio.Event) -> bool:
+    """TERM, grace, KILL to what carries the mark outside the group; the caller shields it. Whether there was any."""
     if not signal_family(mark, signal.SIGTERM, outside=group):
         return False
     with anyio.move_on_after(grace_seconds):
@@ -358,7 +358,9 @@ def _look_up(pid: int) -> _Seen | None:
             return None
         # The second field is the program's name, which may hold anything; the fields are counted after it.
         fields = stat.rpartition(")")[2].split()
-        return _Seen(is_zombie=fields[0] in "ZX", group=int(fields[2]), started=fields[19])
+        # A killed process looks like a zombie while its last threads still hold its port and its files.
+        is_zombie = fields[0] in "ZX" and int(fields[17]) <= 1
+        return _Seen(is_zombie=is_zombie, group=int(fields[2]), started=fields[19])
     asked = subprocess.run(
         ["/bin/ps", "-o", "state=,pgid=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""Finds the processes that an agent started and that left its process group.
+"""Finds processes by a mark in the environment they were started with.
 
 Agent CLIs run their commands in sessions of their own. One that ends quickly leaves them running, and so does one that
 ends well after starting a server: nothing but their environment, which they inherited, then says whose they are. Where
@@ -13,10 +13,11 @@ from pathlib import Path
 _PROC = Path("/proc")
 
 
-def signal_family(mark: str, number: int, *, outside: int) -> bool:
+def signal_family(mark: str, number: int, *, outside: int | None) -> bool:
     """Send a signal to every process that was started with `mark` (`NAME=value`) in its environment.
 
-    Members of the group `outside`, and we ourselves, are left alone. With 0 nothing is sent. Whether any was found.
+    Members of the group `outside`, when one is named, and we ourselves are left alone. With 0 nothing is sent.
+    Whether any was found.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -27,7 +28,7 @@ def signal_family(mark: str, number: int, *, outside: int) -> bool:
     return found
 
 
-def _signal(pid: int, mark: bytes, number: int, outside: int) -> bool:
+def _signal(pid: int, mark: bytes, number: int, outside: int | None) -> bool:
     try:
         # Opened before we look: the pid may belong to another process by the time of the signal, the descriptor cannot.
         descriptor = os.pidfd_open(pid)

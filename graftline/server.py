@@ -6,37 +6,29 @@ go of its lock by dying. Nothing here imports Prefect, which reads its settings 
 `client_environment` first.
 """
 
-import http.client
+import asyncio
 import os
-import sqlite3
 import tomllib
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 
 import anyio
-from pydantic import JsonValue
 
-from graftline.errors import SettingsError
+from graftline.errors import CannotRunError, ServerUnavailableError, SettingsError
 from graftline.file_lock import FileLock
+from graftline.process import is_alive
+from graftline.server_database import keep_database, provide_database
 from graftline.server_folder import HOST, Address, ServerFolder
-from graftline.server_process import (
-    ServerArgv,
-    answers,
-    end_server,
-    is_running,
-    prefect_server_argv,
-    request_json,
-    start_server,
-)
+from graftline.server_process import ServerArgv, answers, end_server, prefect_server_argv, start_server
+from graftline.server_rows import wait_for_rows
 
-CATCH_UP_SECONDS = 10.0
-CATCH_UP_POLL_SECONDS = 0.5
-STANDSTILL_POLLS = 6
-RECENT = timedelta(minutes=10)
-UNFINISHED = ("Scheduled", "Pending", "Running", "Retrying", "AwaitingRetry")
+WATCH_SECONDS = 1.0
+# A server that dies again within the minute, and again, will not stay up, whatever is tried.
+MOST_RESTARTS = 3
+STEADY_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -59,8 +51,9 @@ async def local_server(
 ) -> AsyncIterator[Server]:
     """Join the local server of a state directory, or start it; the last one out stops it.
 
-    With `keep` the server stays when this client leaves last, until a later client without it does. `say` gets a line
-    for whatever is worth waiting for. `argv` is the command that serves on a port. Raises ServerUnavailableError.
+    A server that dies meanwhile is started again at the same address. With `keep` the server stays when this client
+    leaves last, until a later client without it does. `say` gets a line for whatever is worth waiting for. `argv` is
+    the command that serves on a port. Raises ServerUnavailableError.
     """
     folder = ServerFolder.of(state_dir)
     folder.create()
@@ -70,7 +63,13 @@ async def local_server(
     )
     try:
         address = await _join_or_start(folder, say=say, argv=argv)
-        yield Server(api_url=address.api_url, ui_url=address.ui_url, local=True, home=folder.home)
+        watcher = asyncio.create_task(_watch(folder, address, say=say, argv=argv))
+        try:
+            yield Server(api_url=address.api_url, ui_url=address.ui_url, local=True, home=folder.home)
+        finally:
+            watcher.cancel()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait({watcher})
     finally:
         client.release()
         if not keep:
@@ -78,23 +77,58 @@ async def local_server(
                 await stop_server(state_dir)
 
 
-async def _join_or_start(folder: ServerFolder, *, say: Callable[[str], None], argv: ServerArgv) -> Address:
-    """Find the running server or start one; the caller holds the clients' lock, so that nobody stops it meanwhile."""
+async def _watch(folder: ServerFolder, address: Address, *, say: Callable[[str], None], argv: ServerArgv) -> None:
+    """Start the server again whenever it dies; say so, and stop watching, when that does not help.
+
+    Prefect's clients ask again for about a minute, so a run goes on as if nothing had happened.
+    """
+    restarts = 0
+    while True:
+        begun = monotonic()
+        while is_alive(address.process):  # noqa: ASYNC110 - only a parent is told of a process's end
+            await anyio.sleep(WATCH_SECONDS)
+        restarts = 1 if monotonic() - begun > STEADY_SECONDS else restarts + 1
+        if restarts > MOST_RESTARTS:
+            say(f"the local Prefect server died {restarts} times in a row and is not started again; see {folder.log}")
+            return
+        try:
+            address = await _join_or_start(folder, port=address.port, say=say, argv=argv)
+        except (CannotRunError, OSError) as error:
+            say(str(error))
+            return
+
+
+async def _join_or_start(
+    folder: ServerFolder, *, port: int | None = None, say: Callable[[str], None], argv: ServerArgv
+) -> Address:
+    """Find the running server or start one; the caller holds the clients' lock, so that nobody stops it meanwhile.
+
+    With `port` only one there will do: the caller's clients know no other address.
+    """
     starting = FileLock(folder.start_lock)
     await starting.acquire(on_wait=lambda: say("waiting for the local Prefect server that another graftline starts"))
     try:
         known = folder.read_address()
+        if known is not None and await answers(known, folder):
+            if port not in {None, known.port}:
+                raise ServerUnavailableError(
+                    f"the local Prefect server is at {known.ui_url} now, and not at port {port} any more"
+                )
+            return known
+        new = not folder.database.exists()
+        ready = new and await anyio.to_thread.run_sync(provide_database, folder, os.environ)
         if known is not None:
-            if await answers(known, folder):
-                return known
             say("the local Prefect server is gone without having been stopped; starting a new one")
-            await end_server(known, folder)
+        elif new and not ready:
+            say("starting the local Prefect server; the first start makes its database and may take half a minute")
         else:
-            first = (
-                "" if folder.database.exists() else "; the first start makes its database and may take half a minute"
-            )
-            say(f"starting the local Prefect server{first}")
-        return await start_server(folder, argv=argv, port=known.port if known else None, environ=os.environ)
+            say("starting the local Prefect server")
+        await end_server(known, folder)
+        ports = (port,) if port else (known.port if known else 0, 0, 0)
+        address = await start_server(folder, argv=argv, ports=ports, ready=ready, environ=os.environ)
+        if new and not ready:
+            await anyio.to_thread.run_sync(keep_database, folder, os.environ)
+        return address
     finally:
         starting.release()
 
@@ -112,12 +146,11 @@ async def stop_server(state_dir: Path) -> bool:
         return False
     try:
         address = folder.read_address()
-        if address is not None:
-            try:
-                if is_running(address):
-                    await _wait_for_rows(address)
-            finally:  # a second Ctrl-C ends the waiting, and must not leave a server that nobody uses
-                await end_server(address, folder)
+        try:
+            if address is not None and is_alive(address.process):
+                await wait_for_rows(address)
+        finally:  # a second Ctrl-C ends the waiting, and must not leave a server that nobody uses
+            await end_server(address, folder)
     finally:
         alone.release()
     return True
@@ -126,53 +159,7 @@ async def stop_server(state_dir: Path) -> bool:
 def read_address(state_dir: Path) -> Address | None:
     """Where the local server of a state directory was last known to be; None when none is running."""
     address = ServerFolder.of(state_dir).read_address()
-    return address if address is not None and is_running(address) else None
-
-
-async def _wait_for_rows(address: Address) -> None:
-    """Wait until the rows of runs that ended lately no longer change.
-
-    The server records task runs from events, after the run has moved on, and forgets what is queued when it stops.
-    Rows that nobody will ever finish (a killed run's) do not hold it up: no change for a while is enough.
-    """
-    ended: JsonValue = {"end_time": {"after_": (datetime.now(UTC) - RECENT).isoformat()}}
-    unfinished: JsonValue = {"state": {"name": {"any_": list(UNFINISHED)}}}
-    running: JsonValue = {"state": {"name": {"any_": ["Running"]}}}
-
-    def count() -> tuple[JsonValue, ...]:
-        if request_json(address, "POST", "/flow_runs/count", {"flow_runs": ended}) == 0:
-            return ()
-        return tuple(
-            request_json(address, "POST", "/task_runs/count", {"flow_runs": ended} | extra)
-            for extra in ({}, {"task_runs": unfinished}, {"task_runs": running})
-        )
-
-    before: tuple[JsonValue, ...] | None = None
-    unchanged = 0
-    with anyio.move_on_after(CATCH_UP_SECONDS):
-        while True:
-            try:
-                now = await anyio.to_thread.run_sync(count, abandon_on_cancel=True)
-            except (OSError, http.client.HTTPException, ValueError):
-                return  # it answers nobody: there is nothing to wait for
-            unchanged = unchanged + 1 if now == before else 0
-            if not now or (unchanged and now[1] == 0) or unchanged >= STANDSTILL_POLLS:
-                return
-            before = now
-            await anyio.sleep(CATCH_UP_POLL_SECONDS)
-
-
-def copy_database(source: Path, target: Path) -> None:
-    """Give a new state directory the database of another one, so that its first server need not build one.
-
-    Building takes 6 to 35 s, copying none; `source` may be in use. An older Prefect's database is brought up to date by
-    the server that opens it.
-    """
-    template, folder = ServerFolder.of(source), ServerFolder.of(target)
-    folder.create()
-    folder.database.touch(mode=0o600)
-    with closing(sqlite3.connect(template.database)) as old, closing(sqlite3.connect(folder.database)) as new:
-        old.backup(new)
+    return address if address is not None and is_alive(address.process) else None
 
 
 def client_environment(server: Server, environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -186,6 +173,7 @@ def client_environment(server: Server, environ: Mapping[str, str] | None = None)
         "PREFECT_API_URL": server.api_url,
         # Our own lines tell what happens; Prefect's go to its API, and with them those of our loggers.
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+        "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
         "PREFECT_LOGGING_EXTRA_LOGGERS": ",".join(dict.fromkeys([*extra_loggers, "graftline"])),
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

@@ -1,7 +1,6 @@
 """The folder of the local Prefect server in a state directory, and the files by which clients find it."""
 
 import importlib.metadata
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from graftline.errors import ServerUnavailableError
+from graftline.private_files import make_folder, write_file
+from graftline.process import ProcessIdentity
 
 HOST = "127.0.0.1"
 
@@ -21,6 +22,11 @@ class Address(BaseModel):
     pid: int = Field(gt=1)
     started: str
     port: int = Field(gt=0, lt=65536)
+
+    @property
+    def process(self) -> ProcessIdentity:
+        """The server's process, which leads a group of its own."""
+        return ProcessIdentity(self.pid, self.started)
 
     @property
     def ui_url(self) -> str:
@@ -42,12 +48,7 @@ class ServerFolder:
     @classmethod
     def of(cls, state_dir: Path) -> "ServerFolder":
         """The folder for the Prefect that is installed; nothing is created."""
-        try:
-            major, minor, *_ = importlib.metadata.version("prefect").split(".")
-        except importlib.metadata.PackageNotFoundError as error:
-            raise ServerUnavailableError(
-                f"Prefect is not installed for {sys.executable}; install graftline's dependencies there"
-            ) from error
+        major, minor, *_ = prefect_version().split(".")
         return cls(state_dir.resolve() / "server" / f"{major}.{minor}")
 
     @property
@@ -80,10 +81,14 @@ class ServerFolder:
         """Output of the server; that of the one before is kept beside it."""
         return self.path / "server.log"
 
+    @property
+    def mark(self) -> str:
+        """The entry in the environment that the server, and whatever it starts, carries; nothing else does."""
+        return f"GRAFTLINE_LOCAL_SERVER={self.path}"
+
     def create(self) -> None:
         """Make the folders, private to the user."""
-        for folder in (self.path.parent.parent, self.path.parent, self.path, self.home):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self.home)
 
     def read_address(self) -> Address | None:
         """What the address file says; None when there is none, or none that can be understood."""
@@ -94,7 +99,14 @@ class ServerFolder:
 
     def write_address(self, address: Address) -> None:
         """Replace the address file in one step, so that nobody reads half of it."""
-        draft = self.address_file.with_suffix(f".{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(address.model_dump_json())
-        draft.replace(self.address_file)
+        write_file(self.address_file, address.model_dump_json().encode())
+
+
+def prefect_version() -> str:
+    """The exact version of the Prefect that is installed."""
+    try:
+        return importlib.metadata.version("prefect")
+    except importlib.metadata.PackageNotFoundError as error:
+        raise ServerUnavailableError(
+            f"Prefect is not installed for {sys.executable}; install graftline's dependencies there"
+        ) from error

@@ -8,19 +8,18 @@ the home it serves, which it tells itself.
 import contextlib
 import http.client
 import json
-import os
-import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import anyio
 from pydantic import JsonValue
 
 from graftline.errors import ServerUnavailableError
+from graftline.process import end_family, end_group, identify, is_alive
 from graftline.server_folder import HOST, Address, ServerFolder
 
 START_SECONDS = 120.0  # a first start migrates a new database: 9 s on a quiet machine, 44 s seen on a busy one
@@ -46,28 +45,6 @@ PASSED_VARIABLES = frozenset(
 def prefect_server_argv(port: int) -> Sequence[str]:
     """The command that starts Prefect's server in the foreground."""
     return [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
-
-
-def start_time_of(pid: int) -> str | None:
-    """When the process with this pid started, as text to compare; None when none runs, a zombie apart."""
-    if sys.platform == "linux":
-        try:
-            # The name in parentheses may hold anything, blanks and parentheses too.
-            fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            return None
-        state, threads, ticks = fields[0], int(fields[17]), fields[19]
-        # A killed process looks like a zombie while its last threads still hold its port and its files.
-        return None if state in "ZX" and threads <= 1 else ticks
-    listing = subprocess.run(
-        ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    return None if not listing or listing.startswith("Z") else listing.partition(" ")[2].strip()
-
-
-def is_running(address: Address) -> bool:
-    """Whether the very process that was recorded still runs, not another one with its pid."""
-    return start_time_of(address.pid) == address.started
 
 
 def request_json(address: Address, method: str, path: str, body: JsonValue = None) -> JsonValue:
@@ -101,7 +78,7 @@ def _serves(address: Address, home: Path) -> bool:
 async def answers(address: Address, folder: ServerFolder) -> bool:
     """Wait until the recorded process answers for this home; False when it ends first or takes too long."""
     with anyio.move_on_after(START_SECONDS):
-        while is_running(address):
+        while is_alive(address.process):
             if await anyio.to_thread.run_sync(_serves, address, folder.home, abandon_on_cancel=True):
                 return True
             await anyio.sleep(POLL_SECONDS)
@@ -109,37 +86,49 @@ async def answers(address: Address, folder: ServerFolder) -> bool:
 
 
 async def start_server(
-    folder: ServerFolder, *, argv: ServerArgv, port: int | None, environ: Mapping[str, str]
+    folder: ServerFolder,
+    *,
+    argv: ServerArgv,
+    ports: Iterable[int],
+    ready: bool = False,
+    environ: Mapping[str, str],
 ) -> Address:
-    """Start a server and wait until it answers; `port` is taken when it is free, to keep links and clients valid.
+    """Start a server on the first of the ports that is free, 0 for any, and wait until it answers.
 
-    The address file is written as soon as the process exists: whoever comes after a kill then finds it.
+    With `ready` its database is a copy of one that this version has made, and is served as it is. The address file is
+    written as soon as the process exists: whoever comes after a kill then finds it.
     """
-    for _ in range(3):  # the port is free when we look, and may be taken before the server looks
-        address = _launch(folder, argv=argv, port=_free_port(port), environ=environ)
+    problem = ""
+    for wanted in ports:
+        port = _free_port(wanted)
+        if port is None:
+            problem = f"its port {wanted} is taken by another program"
+            continue
+        variables = server_environment(folder, port=port, ready=ready, environ=environ)
+        address = _launch(folder, argv(port), port=port, variables=variables)
         if await answers(address, folder):
             return address
         await end_server(address, folder)
         tail = folder.log.read_bytes()[-TAIL_BYTES:].decode(errors="replace").strip()
-        if "already in use" not in tail:
+        problem = (
+            f"it was not there within {START_SECONDS:.0f} s or ended at once. Its log {folder.log} ends with:\n{tail}"
+        )
+        if "already in use" not in tail:  # the port was free when we looked, and may be taken before the server looks
             break
-        port = None
     raise ServerUnavailableError(
-        f"the local Prefect server did not start within {START_SECONDS:.0f} s or ended at once. "
-        f"Its log {folder.log} ends with:\n{tail}\n"
-        "Set PREFECT_API_URL to use a server of your own instead."
+        f"the local Prefect server did not start: {problem}\nSet PREFECT_API_URL to use a server of your own instead."
     )
 
 
-def _launch(folder: ServerFolder, *, argv: ServerArgv, port: int, environ: Mapping[str, str]) -> Address:
+def _launch(folder: ServerFolder, argv: Sequence[str], *, port: int, variables: Mapping[str, str]) -> Address:
     with contextlib.suppress(FileNotFoundError):
         folder.log.replace(folder.log.with_suffix(".log.1"))
     folder.log.touch(mode=0o600)
     with folder.log.open("ab") as log:
         process = subprocess.Popen(
-            argv(port),
+            argv,
             cwd=folder.home,  # Prefect reads .env, prefect.toml and pyproject.toml of its working directory
-            env=server_environment(folder, port=port, environ=environ),
+            env=variables,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -148,27 +137,33 @@ def _launch(folder: ServerFolder, *, argv: ServerArgv, port: int, environ: Mappi
         )
     # Only a parent can reap: without this, a server that ends before we do stays a zombie.
     threading.Thread(target=process.wait, name="graftline-server-reaper", daemon=True).start()
-    address = Address(pid=process.pid, started=start_time_of(process.pid) or "", port=port)
+    address = Address(pid=process.pid, started=identify(process.pid).started, port=port)
     folder.write_address(address)
     return address
 
 
-def _free_port(preferred: int | None) -> int:
-    for port in (preferred, 0):
-        if port is None:
-            continue
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((HOST, port))
-            return int(probe.getsockname()[1])
-    raise ServerUnavailableError(f"no free port on {HOST}; close programs that hold many connections")
+def _free_port(wanted: int) -> int | None:
+    """The port when it is free, any free one for 0; None when somebody has it."""
+    with socket.socket() as probe, contextlib.suppress(OSError):
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((HOST, wanted))
+        return int(probe.getsockname()[1])
+    return None
 
 
-def server_environment(folder: ServerFolder, *, port: int, environ: Mapping[str, str]) -> dict[str, str]:
+def server_environment(
+    folder: ServerFolder, *, port: int, ready: bool = False, environ: Mapping[str, str]
+) -> dict[str, str]:
     """The server's whole environment: nothing of the user's own Prefect configuration reaches it."""
     ui_url = f"http://{HOST}:{port}"
-    passed = {name: value for name, value in environ.items() if name in PASSED_VARIABLES or name.startswith("LC_")}
-    return passed | {
+    variables = {name: value for name, value in environ.items() if name in PASSED_VARIABLES or name.startswith("LC_")}
+    mark, _, marked = folder.mark.partition("=")
+    if ready:
+        # This very version has migrated it and put its types of blocks into it: looking again takes a second or two.
+        variables["PREFECT_API_DATABASE_MIGRATE_ON_START"] = "false"
+        variables["PREFECT_API_BLOCKS_REGISTER_ON_START"] = "false"
+    return variables | {
+        mark: marked,
         "PREFECT_HOME": str(folder.home),
         "PREFECT_PROFILES_PATH": str(folder.home / "profiles.toml"),
         # Without it the pages look for the API on port 4200 and stay blank.
@@ -187,27 +182,13 @@ def server_environment(folder: ServerFolder, *, port: int, environ: Mapping[str,
     }
 
 
-async def end_server(address: Address, folder: ServerFolder) -> None:
+async def end_server(address: Address | None, folder: ServerFolder) -> None:
     """End the recorded process and its group, gently first, and remove the address file.
 
-    Does not touch a process that merely has the recorded pid.
+    Does not touch a process that merely has the recorded pid. A server that nobody recorded, because its starter was
+    killed in between, is found by its mark.
     """
-    if is_running(address):
-        _signal_group(address, signal.SIGTERM)
-        with anyio.move_on_after(GRACE_SECONDS):
-            await _wait_for_end(address)
-        _signal_group(address, signal.SIGKILL)
-        with anyio.move_on_after(GRACE_SECONDS):
-            await _wait_for_end(address)
+    if address is not None:
+        await end_group(address.process, GRACE_SECONDS)
+    await end_family(folder.mark, GRACE_SECONDS)
     folder.address_file.unlink(missing_ok=True)
-
-
-def _signal_group(address: Address, number: signal.Signals) -> None:
-    # The group may have members left when its leader is gone, or none: both are in order.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(address.pid, number)
-
-
-async def _wait_for_end(address: Address) -> None:
-    while is_running(address):  # noqa: ASYNC110 - only a parent is told of a process's end, and we may not be it
-        await anyio.sleep(POLL_SECONDS)

@@ -41,10 +41,18 @@ def state_place(environ: Mapping[str, str]) -> Path:
         if not Path(chosen).is_absolute():
             raise SettingsError(f"GRAFTLINE_STATE_DIR must be an absolute path, it is {chosen!r}")
         return Path(chosen)
-    state_home = Path(environ.get("XDG_STATE_HOME", ""))
-    if not state_home.is_absolute():  # the XDG specification: a relative path is ignored
-        state_home = _home(environ) / ".local" / "state"
-    return state_home / "graftline"
+    return _base_folder(environ, "XDG_STATE_HOME", Path(".local", "state")) / "graftline"
+
+
+def cache_place(environ: Mapping[str, str]) -> Path:
+    """Where what can be made again is or would be kept, outside the state directory; nothing is made."""
+    return _base_folder(environ, "XDG_CACHE_HOME", Path(".cache")) / "graftline"
+
+
+def _base_folder(environ: Mapping[str, str], variable: str, usual: Path) -> Path:
+    chosen = Path(environ.get(variable, ""))
+    # The XDG specification: a relative path is ignored.
+    return chosen if chosen.is_absolute() else _home(environ) / usual
 
 
 def _home(environ: Mapping[str, str]) -> Path:

@@ -61,6 +61,9 @@ class Slots:
             if self._limits.agents:
                 across.append(AGENTS_LIMIT)
             if across:
+                # What takes slots has a client of its own, which does not wait for a server it has never met.
+                async with get_client() as client:
+                    await client.hello()
                 # A server restart must not end an agent that has worked for half an hour: it costs a slot only.
                 await stack.enter_async_context(
                     concurrency(across, strict=True, raise_on_lease_renewal_failure=False, lease_duration=LEASE_SECONDS)

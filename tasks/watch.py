@@ -1,4 +1,7 @@
-"""A run watches its own state: for a run that a script started, nobody else acts on a cancellation."""
+"""A run watches its own state on the Prefect server, and what becomes of the server.
+
+For a run that a script started, nobody else acts on a cancellation.
+"""
 
 import asyncio
 import logging
@@ -9,11 +12,15 @@ from uuid import UUID
 import anyio
 import httpx
 from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound
 
+from graftline.errors import ServerUnavailableError
 from graftline.journal import EventKind
 from graftline.run import CANCELLED, Run
 
 POLL_SECONDS = 2.0
+SERVER_ERRORS = (httpx.HTTPError, ObjectNotFound)
+"""What Prefect's client raises when no server answers, or when another one does, which does not know the run."""
 
 logger = logging.getLogger(__name__)
 
@@ -22,15 +29,25 @@ logger = logging.getLogger(__name__)
 async def watching(run: Run) -> AsyncIterator[None]:
     """Cancel what runs inside the block when the flow run's state turns Cancelling; the block then ends quietly.
 
-    `run.stop_reason` says so afterwards.
+    `run.stop_reason` says so afterwards. Raises ServerUnavailableError when the server stays away for longer than
+    Prefect's client asks again, about a minute, at a step that needs it. Agents at work do not.
     """
     with anyio.CancelScope() as scope:
         # Not a task group, which would wrap whatever error ends the block.
         watcher = asyncio.create_task(_watch(run, scope))
         try:
             yield
+        except SERVER_ERRORS as error:
+            raise ServerUnavailableError(server_lost(error)) from error
         finally:
             watcher.cancel()
+
+
+def server_lost(error: Exception) -> str:
+    """What one of `SERVER_ERRORS` means for a run, in a sentence for people."""
+    what = str(error).partition("\n")[0] if isinstance(error, httpx.HTTPError) else "it does not know the run"
+    reason = what or type(error).__name__
+    return f"the Prefect server no longer answers as it should ({reason}); what is finished is kept"
 
 
 async def _watch(run: Run, scope: anyio.CancelScope) -> None:
@@ -40,7 +57,7 @@ async def _watch(run: Run, scope: anyio.CancelScope) -> None:
             await asyncio.sleep(POLL_SECONDS)
             try:
                 flow_run = await client.read_flow_run(UUID(run.id))
-            except httpx.HTTPError as error:  # a server that restarts must not end the run; it is asked again
+            except SERVER_ERRORS as error:  # a server that restarts must not end the run; it is asked again
                 logger.warning("the Prefect server did not say whether the run is cancelled: %s", error)
                 continue
             if flow_run.state is not None and flow_run.state.is_cancelling():

@@ -15,7 +15,7 @@ import pytest
 
 from tests.leftovers import end_leftovers, processes_in
 
-pytest_plugins = ["tests.pipeline"]
+pytest_plugins = ["tests.local_server", "tests.pipeline"]
 
 MakeRepository = Callable[..., Path]
 
@@ -27,6 +27,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
         del os.environ[name]
     os.environ.update(PREFECT_HOME=home, PREFECT_SERVER_ANALYTICS_ENABLED="false", DO_NOT_TRACK="1")
+    # One cache for all tests, so that only the first local Prefect server has to build a database.
+    os.environ["XDG_CACHE_HOME"] = str(Path(home, "cache"))
 
 
 def run_git(folder: Path, *arguments: str) -> str:

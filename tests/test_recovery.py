@@ -20,7 +20,7 @@ from graftline.lease import Lease
 from graftline.ledger import Role
 from graftline.opening import look_after_dead_runs, reopen_run
 from graftline.private_files import make_folder
-from graftline.process import ProcessIdentity, is_alive, process_with
+from graftline.process import ProcessIdentity, identify, is_alive
 from graftline.records import AttemptState, read_record
 from graftline.recovery import find_dead, is_unended
 from graftline.report.files import read_report
@@ -89,7 +89,7 @@ def agent_of(left: Left, code: str) -> Iterator["subprocess.Popen[str]"]:
         text=True,
     )
     try:
-        left.run.recording("agent", task="a", attempt=left.place.number)(process_with(process.pid))
+        left.run.recording("agent", task="a", attempt=left.place.number)(identify(process.pid))
         yield process
     finally:
         process.kill()

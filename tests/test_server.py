@@ -1,20 +1,15 @@
 """The local server's life: who starts it, who joins, who stops it, and what a kill leaves behind.
 
-A small web server stands in the place of Prefect's, which takes seconds to start.
+What becomes of a server that is killed: tests/test_server_watch.py.
 """
 
 import asyncio
-import http.server
-import json
 import os
 import signal
-import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from urllib.request import urlopen
 
 import anyio
 import pytest
@@ -22,123 +17,10 @@ import pytest
 from graftline import server_process
 from graftline.errors import ExitCode, ServerUnavailableError
 from graftline.file_lock import FileLock
-from graftline.server import (
-    Server,
-    local_server,
-    read_address,
-    stop_server,
-)
+from graftline.process import identify, is_alive
+from graftline.server import local_server, read_address, stop_server
 from graftline.server_folder import Address, ServerFolder
-from graftline.server_process import start_time_of
-
-FAKE_SERVER = """
-import http.server, json, os, pathlib, sys
-starts = pathlib.Path(sys.argv[0]).with_name("starts")
-class Handler(http.server.BaseHTTPRequestHandler):
-    def answer(self):
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        answers = {"/api/admin/settings": {"home": os.environ["PREFECT_HOME"]}, "/api/environ": dict(os.environ)}
-        body = json.dumps(answers.get(self.path, 0)).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    do_GET = do_POST = answer
-server = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
-with starts.open("a") as file:
-    file.write(f"{os.getpid()}\\n")
-server.serve_forever()
-"""
-CLIENT = """
-import asyncio, pathlib, sys
-from graftline.server import local_server
-async def main():
-    argv = lambda port: [sys.executable, sys.argv[2], str(port)]
-    async with local_server(pathlib.Path(sys.argv[1]), say=lambda line: None, argv=argv) as server:
-        print(server.api_url, flush=True)
-        await asyncio.to_thread(sys.stdin.read)
-asyncio.run(main())
-"""
-
-Join = Callable[..., AbstractAsyncContextManager[Server]]
-
-
-def quiet(_line: str) -> None:
-    """Say nothing."""
-
-
-def start_process(*argv: str) -> "subprocess.Popen[str]":
-    """Start a process in a session of its own, with pipes to talk to it."""
-    return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
-
-
-def start_client(state_dir: Path, fake_server: Path) -> "subprocess.Popen[str]":
-    """Start another process that uses the server until its stdin ends, and prints the server's address."""
-    return start_process(sys.executable, "-c", CLIENT, str(state_dir), str(fake_server))
-
-
-def end_left_over(state_dir: Path) -> None:
-    """Do not let a failing test leave its server running."""
-    address = read_address(state_dir)
-    if address is not None:
-        os.killpg(address.pid, signal.SIGKILL)
-
-
-@pytest.fixture
-def state_dir(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "state"
-    yield folder
-    end_left_over(folder)
-
-
-@pytest.fixture
-def fake_server(tmp_path: Path) -> Path:
-    script = tmp_path / "fake_server.py"
-    script.write_text(FAKE_SERVER)
-    return script
-
-
-@pytest.fixture
-def join(state_dir: Path, fake_server: Path) -> Join:
-    """Enter as a client of the fake server."""
-
-    def enter(*, keep: bool = False, say: Callable[[str], None] = quiet) -> AbstractAsyncContextManager[Server]:
-        return local_server(
-            state_dir, keep=keep, say=say, argv=lambda port: [sys.executable, str(fake_server), str(port)]
-        )
-
-    return enter
-
-
-def starts(fake_server: Path) -> list[int]:
-    """The pids of all fake servers that came to listen, in order."""
-    return [int(line) for line in (fake_server.parent / "starts").read_text().split()]
-
-
-def get(url: str) -> object:
-    with urlopen(url, timeout=10) as response:  # noqa: S310 - an address of this test's own server
-        return json.loads(response.read())
-
-
-@contextmanager
-def foreign_server(port: int = 0) -> Iterator[int]:
-    """Serve something else that looks like Prefect for another home, and give its port."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = b'{"home": "/home/of/another/.prefect"}'
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_arguments: object) -> None:
-            """Keep the test's output clean."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1]
-        server.shutdown()
+from tests.local_server import FAKE_SERVER, Join, foreign_server, get, quiet, start_client, start_process, starts
 
 
 async def test_the_first_client_starts_others_join_the_last_one_stops(
@@ -153,7 +35,7 @@ async def test_the_first_client_starts_others_join_the_last_one_stops(
         assert (first.api_url, first.ui_url, first.local) == (address.api_url, address.ui_url, True)
         assert first.api_url == f"{first.ui_url}/api"
     assert starts(fake_server) == [address.pid]
-    assert start_time_of(address.pid) is None
+    assert not is_alive(address.process)
     assert not ServerFolder.of(state_dir).address_file.exists()
     assert said == ["starting the local Prefect server; the first start makes its database and may take half a minute"]
 
@@ -250,24 +132,6 @@ async def test_a_server_without_clients_after_a_kill_is_joined_and_then_stopped(
     assert read_address(state_dir) is None
 
 
-async def test_a_killed_server_is_replaced_at_the_same_address_while_others_use_it(
-    join: Join, state_dir: Path, fake_server: Path
-) -> None:
-    said: list[str] = []
-    async with join() as before:
-        old = read_address(state_dir)
-        assert old is not None
-        os.kill(old.pid, signal.SIGKILL)
-        async with join(say=said.append) as after:
-            new = read_address(state_dir)
-            assert new is not None
-            assert (after, new.port) == (before, old.port)
-            assert starts(fake_server) == [old.pid, new.pid]
-        assert read_address(state_dir) == new, "the first client still uses it"
-    assert read_address(state_dir) is None
-    assert said == ["the local Prefect server is gone without having been stopped; starting a new one"]
-
-
 async def test_an_address_whose_pid_belongs_to_somebody_else_is_replaced_and_nobody_is_ended(
     join: Join, state_dir: Path, fake_server: Path
 ) -> None:
@@ -280,6 +144,16 @@ async def test_an_address_whose_pid_belongs_to_somebody_else_is_replaced_and_nob
             assert bystander.poll() is None
         assert bystander.poll() is None
         bystander.kill()
+
+
+async def test_a_server_that_is_only_recorded_is_ended_by_its_record(state_dir: Path) -> None:
+    folder = ServerFolder.of(state_dir)
+    folder.create()
+    with start_process("sleep", "60") as server:
+        folder.write_address(Address(pid=server.pid, started=identify(server.pid).started, port=9))
+        assert await stop_server(state_dir)
+        assert server.wait(10) == -signal.SIGTERM
+    assert not folder.address_file.exists()
 
 
 async def test_a_port_that_somebody_else_serves_is_left_alone(join: Join, state_dir: Path) -> None:
@@ -338,15 +212,15 @@ async def test_a_start_that_is_cancelled_leaves_no_server(state_dir: Path, tmp_p
         async with local_server(state_dir, say=quiet, argv=lambda _port: never_answers):
             pytest.fail("it never answers")
 
-    pids: list[int] = []
+    addresses: list[Address] = []
     async with anyio.create_task_group() as clients:
         clients.start_soon(enter)
         await asyncio.to_thread(fifo.read_bytes)  # returns once the server runs
         address = read_address(state_dir)
         assert address is not None
-        pids.append(address.pid)
+        addresses.append(address)
         clients.cancel_scope.cancel()
-    assert start_time_of(pids[0]) is None
+    assert not is_alive(addresses[0].process)
     assert not ServerFolder.of(state_dir).address_file.exists()
 
 
@@ -369,7 +243,7 @@ async def test_a_second_interrupt_while_rows_are_awaited_still_stops_the_server(
     with pytest.raises(asyncio.CancelledError):
         await leaving
     assert len(starts(fake_server)) == 1
-    assert start_time_of(starts(fake_server)[0]) is None
+    assert not is_alive(identify(starts(fake_server)[0]))
     assert not ServerFolder.of(state_dir).address_file.exists()
 
 
@@ -410,7 +284,8 @@ async def test_a_server_that_ignores_the_polite_signal_is_ended_with_its_group(
         assert address is not None
         children = Path(f"/proc/{address.pid}/task/{address.pid}/children")
         pids = [address.pid, *map(int, children.read_text().split() if children.exists() else [])]
-    assert [start_time_of(pid) for pid in pids] == [None] * len(pids)
+        group = [identify(pid) for pid in pids]
+    assert not any(is_alive(member) for member in group)
 
 
 async def test_files_are_private_and_a_new_start_keeps_the_last_log(join: Join, state_dir: Path) -> None:
@@ -429,6 +304,7 @@ async def test_files_are_private_and_a_new_start_keeps_the_last_log(join: Join, 
         "start.lock": 0o600,
         "server.log": 0o600,
         "server.log.1": 0o600,
+        "prefect.db": 0o600,
     }
 
 

@@ -16,6 +16,7 @@ def test_a_local_servers_clients_are_cut_off_from_the_users_prefect_and_from_pro
         "PREFECT_PROFILES_PATH": str(tmp_path / "profiles.toml"),
         "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+        "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "mine,graftline",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

@@ -4,10 +4,12 @@ They are registered by name and imported when called, so that `--help` and `--ve
 Prefect alone takes two seconds.
 """
 
+import os
+
 from cyclopts import App, Parameter
 
 from graftline import __version__
-from graftline.cli.boundary import exit_code_of
+from graftline.cli.boundary import exit_code_of, nobody_listens
 
 
 def _is_told(default: object) -> object:
@@ -39,4 +41,7 @@ app.command("graftline.cli.version:version", name="version", help="Show the vers
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the process's exit code, as `graftline.errors.ExitCode` names them."""
-    return exit_code_of(lambda: app(arguments, exit_on_error=False, print_error=True, result_action="return_value"))
+    code = exit_code_of(lambda: app(arguments, exit_on_error=False, print_error=True, result_action="return_value"))
+    if nobody_listens.is_set():
+        os._exit(code)  # everything is said and written
+    return code

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 
@@ -11,6 +12,9 @@ from cyclopts import CycloptsError
 from graftline import __version__
 from graftline.errors import ExitCode, GraftlineError
 from graftline.text import plain_text
+
+nobody_listens = threading.Event()
+"""Set once a run's Prefect server is gone: at its end the process would try for seconds to send it each event."""
 
 
 def exit_code_of(action: Callable[[], object]) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from graftline.cli.board import Board
+from graftline.cli.boundary import nobody_listens
 from graftline.cli.signals import run_until_signal
 from graftline.errors import ServerUnavailableError, UnknownRunError
 from graftline.git.hub import open_hub
@@ -81,7 +83,10 @@ class Launch:
 
         from graftline.flows.build import build  # noqa: PLC0415  imports Prefect
         from graftline.tasks.report import flush_logs  # noqa: PLC0415  imports Prefect
+        from graftline.tasks.watch import SERVER_ERRORS, server_lost  # noqa: PLC0415  imports Prefect
 
+        # Prefect's own lines about logs it cannot send would go to stderr, into the table of tasks.
+        logging.raiseExceptions = False
         flow_run = await self._flow_run(server)
 
         def watch(entry: Entry) -> None:
@@ -96,9 +101,13 @@ class Launch:
                     await build(self.request)
                 elif flow_run is not None:
                     await run_flow_async(build, flow_run, parameters=build.validate_parameters(flow_run.parameters))
+        except SERVER_ERRORS as error:
+            nobody_listens.set()
+            raise ServerUnavailableError(server_lost(error)) from error
         finally:
-            with anyio.CancelScope(shield=True):
-                await flush_logs()
+            if not nobody_listens.is_set():
+                with anyio.CancelScope(shield=True):
+                    await flush_logs()
 
     async def _flow_run(self, server: Server) -> "FlowRun | None":
         """The flow run to enter again; None when there is none yet.

@@ -80,6 +80,7 @@ class Graftline:
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
+            "XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"],
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(_CHECKOUT),
             "PYTHONDONTWRITEBYTECODE": "1",
