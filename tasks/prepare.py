@@ -19,8 +19,9 @@ from graftline.run import Run, prepare_run
 async def prepare(request: BuildRequest, run_id: str) -> Run:
     """The open run of a request; entered again, the one that was pinned the first time."""
     checked = await check_request(request, os.environ, blocks=await load_blocks(request.agent))
+    # Before the run says its first sentence, which would be lost otherwise.
+    logging.getLogger("graftline").setLevel(checked.settings.logging.level)
     run = await prepare_run(checked, run_id, os.environ)
-    logging.getLogger("graftline").setLevel(run.settings.logging.level)
     async with get_client() as client:
         await client.update_flow_run(UUID(run_id), name=run.pinned.name)
     return run
