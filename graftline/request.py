@@ -38,7 +38,7 @@ class RequestLimits(_Partial):
     max_cost_usd: float | None = Field(
         default=None,
         ge=0,
-        title="Cost cap (US dollars)",
+        title="Cost cap in US dollars",
         description="No agent is called when the run could come to cost more than this",
     )
     max_concurrent: int | None = Field(
@@ -51,13 +51,13 @@ class RequestLimits(_Partial):
     task_timeout_seconds: float | None = Field(
         default=None,
         gt=0,
-        title="Time limit of an attempt (seconds)",
+        title="Time limit of an attempt, in seconds",
         description="An agent that takes longer is ended, and its work is kept",
     )
     run_timeout_seconds: float | None = Field(
         default=None,
         gt=0,
-        title="Time limit of the run (seconds)",
+        title="Time limit of the run, in seconds",
         description="A run that takes longer is ended, and nothing lands",
     )
 

@@ -1,18 +1,16 @@
 """What a Prefect server of a person's own shows of a run, through its API: pictures, states, retries and logs."""
 
 import re
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 import yaml
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 
 from graftline.server import read_address
-from tests.cli.conftest import SECONDS, MakeProject, write
+from tests.cli.conftest import MakeProject, write
+from tests.prefect_api import FINAL, Api
 
 TASKS: list[dict[str, object]] = [
     {"id": "model"},
@@ -30,42 +28,36 @@ SCRIPT: dict[str, object] = {
     },
     "heals": {"readme": [{"delete": "broken.txt"}]},
 }
-FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
-
-Row = dict[str, JsonValue]
 
 
-@dataclass(frozen=True)
-class Api:
-    """A Prefect server's REST API."""
+class Parent(BaseModel):
+    """The start of an edge."""
 
-    rest: httpx.Client
+    id: str
 
-    def rows(self, kind: str, wanted: Row) -> list[Row]:
-        """The rows of a kind that a filter leaves."""
-        rows: list[Row] = self.rest.post(f"{kind}/filter", json=wanted).raise_for_status().json()
-        return rows
 
-    def graph(self, run: JsonValue) -> tuple[set[tuple[str, str, str]], set[tuple[str, str]]]:
-        """Nodes (kind, label, state) and edges as the UI draws them; the server names an edge more than once."""
-        drawn = [node for _, node in self.rest.get(f"flow_runs/{run}/graph-v2").raise_for_status().json()["nodes"]]
-        labels = {node["id"]: node["label"] for node in drawn}
-        edges = {(labels[parent["id"]], node["label"]) for node in drawn for parent in node["parents"]}
-        return {(node["kind"], node["label"], node["state_type"]) for node in drawn}, edges
+class Node(BaseModel):
+    """A run in the picture of another one."""
 
-    def wait_for_rows(self, runs: list[JsonValue], count: int) -> list[Row]:
-        """The task runs of some flow runs once all are there and in a final state: the server records them later."""
-        return self._until(
-            lambda: self.rows("task_runs", {"flow_runs": {"id": {"any_": runs}}, "limit": 200}),
-            lambda rows: len(rows) >= count and all(row["state_type"] in FINAL for row in rows),
-        )
+    id: str
+    kind: str
+    label: str
+    state_type: str
+    parents: list[Parent]
 
-    def _until(self, read: Callable[[], list[Row]], is_there: Callable[[list[Row]], bool]) -> list[Row]:
-        deadline = time.monotonic() + SECONDS
-        while not is_there(rows := read()):
-            assert time.monotonic() < deadline, rows
-            time.sleep(0.2)  # the API has no way to wait
-        return rows
+
+class Graph(BaseModel):
+    """The picture of a run."""
+
+    nodes: list[tuple[str, Node]]
+
+
+def graph(api: Api, run: JsonValue) -> tuple[set[tuple[str, str, str]], set[tuple[str, str]]]:
+    """Nodes (kind, label, state) and edges as the UI draws them; the server names an edge more than once."""
+    drawn = Graph.model_validate(api.get(f"flow_runs/{run}/graph-v2")).nodes
+    labels = {node.id: node.label for _, node in drawn}
+    edges = {(labels[parent.id], node.label) for _, node in drawn for parent in node.parents}
+    return {(node.kind, node.label, node.state_type) for _, node in drawn}, edges
 
 
 @pytest.mark.prefect
@@ -98,9 +90,14 @@ def test_a_persons_own_server_shows_the_plan_its_retries_the_heal_and_what_was_s
         steps = {"prepare", "baseline", "verify candidate", "verify round-1", "land", "report"}
         flows = {"execute / execute", "merge / merge", "heal / heal round 1"}
         # Each subflow has a task run of its own in its parent; `merge` and the heal hold one task run each.
-        rows = api.wait_for_rows(everything, len(steps) + len(flows) + len(TASKS) + 2)
+        count = len(steps) + len(flows) + len(TASKS) + 2
+        rows = api.rows_once(
+            lambda rows: len(rows) >= count and all(row["state_type"] in FINAL for row in rows),
+            "task_runs",
+            {"flow_runs": {"id": {"any_": everything}}, "limit": 200},
+        )
 
-        nodes, edges = api.graph(run)
+        nodes, edges = graph(api, run)
         assert nodes == {("task-run", step, "COMPLETED") for step in steps} | {
             ("flow-run", flow, "COMPLETED") for flow in flows
         }
@@ -110,7 +107,7 @@ def test_a_persons_own_server_shows_the_plan_its_retries_the_heal_and_what_was_s
             ("heal / heal round 1", "verify round-1"),
             ("verify round-1", "land"),
         } <= edges
-        assert api.graph(execute) == ({("task-run", str(task["id"]), "COMPLETED") for task in TASKS}, EDGES)
+        assert graph(api, execute) == ({("task-run", str(task["id"]), "COMPLETED") for task in TASKS}, EDGES)
         counts = {row["name"]: row["run_count"] for row in rows if row["flow_run_id"] == execute}
         assert counts == {**{str(task["id"]): 1 for task in TASKS}, "prices": 2}
         assert "heal readme" in {row["name"] for row in rows}

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,25 +12,24 @@ from pathlib import Path
 
 import httpx
 import pytest
-from pydantic import JsonValue
 
 from graftline.server import Server, client_environment, read_address
 from tests.cli.conftest import ROOT, SECONDS, MakeProject, Project
+from tests.prefect_api import FINAL, Api, Row
 
 pytestmark = pytest.mark.prefect
 
-FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 ON_SCHEDULE = "auto-scheduled"
 """The tag that Prefect's scheduler gives its runs."""
 
 
 @dataclass(frozen=True)
 class Prefect:
-    """Prefect's own command, in an environment where the wheel is installed, and its REST API."""
+    """Prefect's own command, in an environment where the wheel is installed, and the API of its server."""
 
     env: dict[str, str]
     elsewhere: Path
-    rest: httpx.Client
+    api: Api
 
     def run(self, *arguments: str | Path, cwd: Path | None = None, pythonpath: Path | None = None) -> str:
         """What a Python module says that a person runs, away from the checkout."""
@@ -48,21 +46,10 @@ class Prefect:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def get(self, path: str) -> dict[str, JsonValue]:
-        """What the API answers."""
-        answer: dict[str, JsonValue] = self.rest.get(path).raise_for_status().json()
-        return answer
-
-    def ended(self, tag: str) -> dict[str, JsonValue]:
+    def ended(self, tag: str) -> Row:
         """The first run with the tag that ended; runs are renamed when they start, so tags tell them apart."""
-        wanted = {"flow_runs": {"tags": {"all_": [tag]}, "state": {"type": {"any_": FINAL}}}, "sort": "END_TIME_DESC"}
-        deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
-            runs: list[dict[str, JsonValue]] = self.rest.post("flow_runs/filter", json=wanted).raise_for_status().json()
-            if runs:
-                return runs[-1]
-            time.sleep(0.2)  # the API has no way to wait
-        pytest.fail(f"no run with the tag {tag} has ended: {self.rest.post('flow_runs/filter', json={}).text}")
+        tagged: Row = {"tags": {"all_": [tag]}, "state": {"type": {"any_": list(FINAL)}}}
+        return self.api.rows_once(bool, "flow_runs", {"flow_runs": tagged, "sort": "END_TIME_DESC"})[-1]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +62,7 @@ def prefect(served_state_dir: Path, installed: Path, tmp_path_factory: pytest.Te
     env |= {**client_environment(server), "PREFECT_WORKER_QUERY_SECONDS": "1"}
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     with httpx.Client(base_url=address.api_url) as rest:
-        prefect = Prefect(env, elsewhere, rest)
+        prefect = Prefect(env, elsewhere, Api(rest))
         prefect.run("prefect", "work-pool", "create", "agents", "--type", "process")
         start = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "agents"]
         worker = subprocess.Popen(start, cwd=elsewhere, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
@@ -86,17 +73,17 @@ def prefect(served_state_dir: Path, installed: Path, tmp_path_factory: pytest.Te
             worker.wait(SECONDS)
 
 
-def deployed(prefect: Prefect, file: Sequence[str | Path] = (), **where: Path) -> dict[str, JsonValue]:
+def deployed(prefect: Prefect, file: Sequence[str | Path] = (), **where: Path) -> Row:
     """The deployment `build/build` as `prefect deploy --all` leaves it on the server."""
     assert "build/build" in prefect.run("prefect", "--no-prompt", "deploy", "--all", *file, **where)
-    return prefect.get("deployments/name/build/build")
+    return prefect.api.get("deployments/name/build/build")
 
 
 def test_a_worker_lands_what_a_command_another_system_and_a_schedule_ask_for(
     prefect: Prefect, make_project: MakeProject, served_state_dir: Path
 ) -> None:
     projects = {name: make_project(served_state_dir, name) for name in ("command", "rest", "schedule", "refused")}
-    requests = {
+    requests: dict[str, Row] = {
         name: {"repository": str(project.path), "plan_file": str(project.plan)} for name, project in projects.items()
     }
     checkout = deployed(prefect, cwd=ROOT, pythonpath=ROOT)
@@ -107,18 +94,18 @@ def test_a_worker_lands_what_a_command_another_system_and_a_schedule_ask_for(
     url = f"deployments/{wheel['id']}"
 
     soon = datetime.now(UTC) + timedelta(seconds=10)
-    schedule = {"interval": 3600.0, "anchor_date": soon.isoformat()}
-    body = [{"schedule": schedule, "active": True, "parameters": {"request": requests["schedule"]}}]
-    prefect.rest.post(f"{url}/schedules", json=body).raise_for_status()
-    parameters = {"parameters": {"request": requests["rest"]}, "tags": ["rest"]}
-    prefect.rest.post(f"{url}/create_flow_run", json=parameters).raise_for_status()
-    unchecked = {"parameters": {"request": requests["refused"] | {"plan": "x"}}, "enforce_parameter_schema": False}
-    prefect.rest.post(f"{url}/create_flow_run", json={**unchecked, "tags": ["refused"]}).raise_for_status()
+    schedule: Row = {"interval": 60.0, "anchor_date": soon.isoformat()}
+    scheduled: Row = {"schedule": schedule, "active": True, "parameters": {"request": requests["schedule"]}}
+    prefect.api.post(f"{url}/schedules", [scheduled])
+    prefect.api.post(f"{url}/create_flow_run", {"parameters": {"request": requests["rest"]}, "tags": ["rest"]})
+    wrong: Row = {"parameters": {"request": requests["refused"] | {"plan": "x"}}, "tags": ["refused"]}
+    prefect.api.post(f"{url}/create_flow_run", {**wrong, "enforce_parameter_schema": False})
     request = f"request={json.dumps(requests['command'])}"
     prefect.run("prefect", "deployment", "run", "build/build", "--param", request, "--tag", "command")
 
-    for name, tag in (("command", "command"), ("rest", "rest"), ("schedule", ON_SCHEDULE)):
-        run = prefect.ended(tag)
+    first = prefect.ended(ON_SCHEDULE)
+    prefect.api.post(f"{url}/pause_deployment")
+    for name, run in (("command", prefect.ended("command")), ("rest", prefect.ended("rest")), ("schedule", first)):
         assert (run["state_type"], run["deployment_id"]) == ("COMPLETED", wheel["id"]), run
         assert projects[name].git("show", "main:new.txt") == "content"
     refused = prefect.ended("refused")
