@@ -65,14 +65,15 @@ class RequestLimits(_Partial):
 def _require_one_plan(schema: dict[str, Any]) -> None:
     """Say in JSON Schema, too, that there is either an inline plan or a plan file.
 
-    The form would draw `oneOf` as a choice. The plan is named once more because of `anyOf` one learns only that none of
-    its branches is met, and not which field of which task is wrong.
+    The form would draw `oneOf` as a choice. The condition does without `required`, which the server ignores everywhere
+    when it checks what a deployment decides beforehand. The plan is named once more because of `anyOf` one learns only
+    that none of its branches is met, and not which field of which task is wrong.
     """
     _draw_plain_fields(schema)
     inline = schema["properties"]["plan"]["anyOf"][0]
-    schema["if"] = {"properties": {"plan": {"type": "object"}}, "required": ["plan"]}
-    schema["then"] = {"properties": {"plan": inline, "plan_file": {"maxLength": 0}}}
-    schema["else"] = {"properties": {"plan_file": {"minLength": 1}}, "required": ["plan_file"]}
+    schema["if"] = {"properties": {"plan": {"type": "null"}}}
+    schema["then"] = {"properties": {"plan_file": {"minLength": 1}}, "required": ["plan_file"]}
+    schema["else"] = {"properties": {"plan": inline, "plan_file": {"maxLength": 0}}}
 
 
 class BuildRequest(_Partial):

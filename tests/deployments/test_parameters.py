@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.flow_engine import run_flow_async
 
 from graftline.flows.build import build
@@ -173,3 +174,16 @@ async def test_what_a_schema_cannot_say_the_flow_refuses(
     assert reason in (state.message or "")
     assert project.snapshot() == before
     assert not state_place(os.environ).exists()
+
+
+@pytest.mark.usefixtures("prefect_server")
+async def test_a_deployment_may_decide_the_request_beforehand_and_is_refused_a_wrong_one() -> None:
+    right = {"request": {"repository": "/srv/shop", "plan_file": "plan.md", "land": "branch"}}
+    wrong = {"request": {**right["request"], "land": "push"}}
+
+    kept = await (await build.ato_deployment("nightly", parameters=right)).aapply()
+
+    async with get_client() as client:
+        assert (await client.read_deployment(kept)).parameters == right
+    with pytest.raises(PrefectHTTPStatusError, match=r"Validation failed for field 'request\.land'"):
+        await (await build.ato_deployment("nightly", parameters=wrong)).aapply()
