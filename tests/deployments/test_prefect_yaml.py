@@ -51,6 +51,17 @@ def test_the_schedule_that_is_shown_is_one_that_prefect_accepts() -> None:
     assert BuildRequest.model_validate(nightly["parameters"]["request"]).land == "branch"
 
 
+def test_the_nightly_deployment_that_the_docs_show_is_one_that_prefect_accepts() -> None:
+    page = (ROOT / "docs" / "deployments.md").read_text()
+    shown = re.search(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert shown is not None
+    raw = yaml.safe_load(shown[1])
+    (nightly,) = PrefectYamlModel.model_validate(raw).deployments
+
+    assert set(raw["deployments"][0]) <= set(DeploymentConfig.model_fields)
+    assert BuildRequest.model_validate((nightly.parameters or {})["request"]).land == "branch"
+
+
 def test_a_worker_pulls_nothing_because_the_package_is_installed() -> None:
     model = PrefectYamlModel.model_validate(yaml.safe_load(TEXT))
 
