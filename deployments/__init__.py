@@ -1,1 +1,1 @@
-"""Code that prefect.yaml needs: none yet, its one deployment is a dotted entrypoint and a work pool."""
+"""What Prefect needs to run the flows on a server: prefect.yaml; `python -m graftline.deployments` prints its path."""

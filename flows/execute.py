@@ -15,9 +15,8 @@ from prefect.states import Completed, Failed
 from graftline.integration import Collision, base_of
 from graftline.journal import EventKind
 from graftline.plan import Graph, Plan, graph_of
-from graftline.records import AttemptRecord
 from graftline.run import NOT_STARTED, Run, live_run
-from graftline.tasks.attempt import attempt_task
+from graftline.tasks.attempt import Attempted, attempt_task
 from graftline.tasks.skip import SKIPPED, skip_task
 from graftline.tasks.slots import Slots
 
@@ -31,7 +30,7 @@ def emit(plan: Plan) -> Flow[..., Any]:
         """One task run per plan task, each awaiting its predecessors' states and then its turn."""
         run = live_run(run_id)
         slots = await Slots.of(run)
-        nodes: dict[str, asyncio.Task[State[AttemptRecord]]] = {}
+        nodes: dict[str, asyncio.Task[State[Attempted]]] = {}
         async with asyncio.TaskGroup() as group:
             for task_id in graph.order:
                 nodes[task_id] = group.create_task(run_node(run, graph, slots, nodes, task_id))
@@ -42,8 +41,8 @@ def emit(plan: Plan) -> Flow[..., Any]:
 
 
 async def run_node(
-    run: Run, graph: Graph, slots: Slots, nodes: Mapping[str, asyncio.Task[State[AttemptRecord]]], task_id: str
-) -> State[AttemptRecord]:
+    run: Run, graph: Graph, slots: Slots, nodes: Mapping[str, asyncio.Task[State[Attempted]]], task_id: str
+) -> State[Attempted]:
     """The final state of one plan task, recorded in the journal."""
     before = {name: await nodes[name] for name in graph.waits_for(task_id)}
     # A skipped predecessor is Cancelled, which `allow_failure` does not let through: its edge would end this task run
@@ -56,7 +55,7 @@ async def run_node(
     async with slots.hold(spec):
         if run.stop_reason:
             return await skipped(run, task_id, f"{NOT_STARTED}{run.stop_reason}", edges)
-        finished = {name: await node.result().aresult() for name, node in nodes.items() if is_finished(node)}
+        finished = {name: (await node.result().aresult()).record for name, node in nodes.items() if is_finished(node)}
         base = await base_of(run, task_id, finished)
         if isinstance(base, Collision):
             return await skipped(run, task_id, str(base), edges)
@@ -64,14 +63,14 @@ async def run_node(
     return await record_end(run, task_id, state)
 
 
-async def skipped(run: Run, task_id: str, reason: str, edges: list[allow_failure]) -> State[AttemptRecord]:
+async def skipped(run: Run, task_id: str, reason: str, edges: list[allow_failure]) -> State[Attempted]:
     """End a plan task without running it."""
     run.journal.append(EventKind.TASK_SKIPPED, task=task_id, reason=reason)
-    state: State[AttemptRecord] = await skip_task(task_id)(reason, wait_for=edges, return_state=True)
+    state: State[Attempted] = await skip_task(task_id)(reason, wait_for=edges, return_state=True)
     return state
 
 
-async def record_end(run: Run, task_id: str, state: State[AttemptRecord]) -> State[AttemptRecord]:
+async def record_end(run: Run, task_id: str, state: State[Attempted]) -> State[Attempted]:
     """Write a plan task's end into the journal, which is what reports are made from."""
     if state.is_completed():
         run.journal.append(EventKind.TASK_SUCCEEDED, task=task_id)
@@ -81,12 +80,12 @@ async def record_end(run: Run, task_id: str, state: State[AttemptRecord]) -> Sta
     return state
 
 
-def is_finished(node: asyncio.Task[State[AttemptRecord]]) -> bool:
+def is_finished(node: asyncio.Task[State[Attempted]]) -> bool:
     """Whether a plan task has ended well, so that its work can be built upon."""
     return node.done() and not node.cancelled() and node.result().is_completed()
 
 
-def closing_state(states: Mapping[str, State[AttemptRecord]]) -> State[None]:
+def closing_state(states: Mapping[str, State[Attempted]]) -> State[None]:
     """The state of the whole: explicit, because a flow that just returns is Completed although tasks failed."""
     unfinished = [task_id for task_id, state in states.items() if not state.is_completed()]
     if unfinished:

@@ -40,4 +40,5 @@ async def heal_in_turn(run_id: str, candidate: str, number: int, assigned: Assig
     """One heal call, made when it is its turn."""
     async with slots.hold(live_run(run_id).plan.task(assigned.task)):
         name = f"heal {assigned.task}"
-        return await heal_one.with_options(name=name, task_run_name=name)(run_id, candidate, assigned, number)
+        healed = await heal_one.with_options(name=name, task_run_name=name)(run_id, candidate, assigned, number)
+        return healed.record

@@ -1,43 +1,118 @@
 """The one parameter of the `build` flow: what to run, on which repository, within which limits.
 
-It is validated three times: by the Prefect server against its schema, by Prefect when the flow starts, and here by
-whoever acts on it, because a caller of the REST API can switch the first two off.
+Its schema is the run form of Prefect's UI: a title is a label there, a description stands below it, and the fields come
+in this order. It is validated three times: by the Prefect server against the schema, by Prefect when the flow starts,
+and here by whoever acts on it, because a caller of the REST API can switch the first two off.
 """
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from graftline.plan import Plan
 
 
-class RequestLimits(BaseModel):
+def _draw_plain_fields(schema: dict[str, Any]) -> None:
+    """Take null out of the fields' schemas: the form then shows a field, and not a switch between a type and "None"."""
+    for field in schema["properties"].values():
+        if "anyOf" in field and "$ref" not in field["anyOf"][0]:
+            del field["default"]
+            field.update(field.pop("anyOf")[0])
+
+
+class _Partial(BaseModel):
+    """Fields of which those that were left out stay out when it is sent on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_draw_plain_fields)
+
+    @model_serializer(mode="wrap")
+    def _without_null(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
+        return {name: value for name, value in dump(self).items() if value is not None}
+
+
+class RequestLimits(_Partial):
     """Limits of one run; what is left out comes from graftline.toml and the environment."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
 
-    max_concurrent: int | None = Field(default=None, ge=1, le=256, description="Agents at a time")
-    max_cost_usd: float | None = Field(default=None, ge=0, description="Cap of the run in US dollars")
-    task_timeout_seconds: float | None = Field(default=None, gt=0, description="Wall clock of one attempt")
-    run_timeout_seconds: float | None = Field(default=None, gt=0, description="Wall clock of the run")
+    max_cost_usd: float | None = Field(
+        default=None,
+        ge=0,
+        title="Cost cap in US dollars",
+        description="No agent is called when the run could come to cost more than this",
+    )
+    max_concurrent: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        title="Agents at a time",
+        description="How many tasks run side by side, 1 to 256",
+    )
+    task_timeout_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        title="Time limit of an attempt, in seconds",
+        description="An agent that takes longer is ended, and its work is kept",
+    )
+    run_timeout_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        title="Time limit of the run, in seconds",
+        description="A run that takes longer is ended, and nothing lands",
+    )
 
 
-class BuildRequest(BaseModel):
+def _require_one_plan(schema: dict[str, Any]) -> None:
+    """Say in JSON Schema, too, that there is either an inline plan or a plan file.
+
+    The form would draw `oneOf` as a choice. The condition does without `required`, which the server ignores everywhere
+    when it checks what a deployment decides beforehand. The plan is named once more because of `anyOf` one learns only
+    that none of its branches is met, and not which field of which task is wrong.
+    """
+    _draw_plain_fields(schema)
+    inline = schema["properties"]["plan"]["anyOf"][0]
+    schema["if"] = {"properties": {"plan": {"type": "null"}}}
+    schema["then"] = {"properties": {"plan_file": {"minLength": 1}}, "required": ["plan_file"]}
+    schema["else"] = {"properties": {"plan": inline, "plan_file": {"maxLength": 0}}}
+
+
+class BuildRequest(_Partial):
     """What to build: a plan file in the repository, or the plan itself."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(json_schema_extra=_require_one_plan)
 
     repository: str = Field(
-        default=".", min_length=1, description="Path of the git repository, on the machine that runs"
+        default=".", min_length=1, description="Path of the git repository, on the machine the run is carried out on"
     )
-    plan_file: str = Field(default="", description="Plan file (.md, .yaml, .json), relative to the repository")
-    plan: Plan | None = Field(default=None, description="The plan itself, instead of a file")
-    target: str = Field(default="", description="Branch to land on; the one checked out when empty")
-    agent: str = Field(default="", description="Agent profile, block or backend type; [agent] backend when empty")
+    plan_file: str = Field(
+        default="",
+        title="Plan file",
+        description="Path of the plan (.md, .yaml or .json) from the repository's root; empty with an inline plan",
+    )
+    plan: Plan | None = Field(default=None, title="Inline plan", description="The plan itself, instead of a file")
+    target: str = Field(
+        default="", title="Target branch", description="Branch to start from and to land on; empty: the checked-out one"
+    )
     land: Literal["auto", "branch"] | None = Field(
-        default=None, description="auto moves the target, branch leaves the result on a branch"
+        default=None,
+        title="Landing",
+        description=(
+            "auto moves the target branch once the tests are green, branch leaves the result on a branch of its own; "
+            "not selected: [git] land of the repository's graftline.toml"
+        ),
     )
-    limits: RequestLimits = Field(default=RequestLimits(), description="Limits of this run")
+    agent: str = Field(
+        default="",
+        description=(
+            "Agent profile, Prefect block or backend type of tasks that name none; "
+            "empty: [agent] backend of the repository's graftline.toml"
+        ),
+    )
+    limits: RequestLimits = Field(
+        default=RequestLimits(),
+        title="Limits",
+        description="Of this run; those left empty come from the repository's graftline.toml",
+    )
 
     @model_validator(mode="after")
     def _names_one_plan(self) -> Self:

@@ -1,5 +1,6 @@
 """The task run of one plan task: an attempt, with Prefect's retries, timeout and result cache around it."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from prefect import Task, task
@@ -18,6 +19,18 @@ from graftline.run import Run, live_run
 BACKSTOP_SECONDS = 120.0
 """Prefect's timeout comes this much after the attempt's own, which ends the agent and still keeps its work."""
 RETRY_DELAYS_SECONDS = [2.0, 10.0, 30.0]
+
+
+@dataclass(frozen=True)
+class Attempted:
+    """What a finished attempt's task run returns: its record, with nothing beside it.
+
+    Prefect remembers every field of a result by its address, and draws an edge from the task run to each later one that
+    is handed the same string, such as a base, or another one at an address that is free again. It goes one level deep,
+    and knows a record for sure, unlike a string.
+    """
+
+    record: AttemptRecord
 
 
 class AttemptFailedError(Exception):
@@ -62,7 +75,7 @@ async def may_retry(_task: Task[..., Any], _task_run: TaskRun, state: State[Any]
     retry_condition_fn=may_retry,
     log_prints=False,
 )
-async def attempt(run_id: str, task_id: str, base: str, key: str) -> AttemptRecord:
+async def attempt(run_id: str, task_id: str, base: str, key: str) -> Attempted:
     """One plan task: finished work found in git, else one attempt by an agent."""
     run = live_run(run_id)
     record = await find_task(run, task_id, Base(commit=base, key=key))
@@ -72,7 +85,7 @@ async def attempt(run_id: str, task_id: str, base: str, key: str) -> AttemptReco
         place = await reserve_place(run, task_id, base)
         record = await perform_attempt(run, Ask(spec=spec, base=base, key=key, prompt=prompt), place)
     if record.is_done:
-        return record
+        return Attempted(record)
     failure = AttemptTimedOutError if record.outcome is OutcomeKind.TIMED_OUT else AttemptFailedError
     raise failure(run_id, record)
 

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 @task(name="prepare", task_run_name="prepare", persist_result=False, cache_policy=NO_CACHE, log_prints=False)
 async def prepare(request: BuildRequest, run_id: str) -> Run:
     """The open run of a request; entered again, the one that was pinned the first time."""
+    # Or the run's first sentences were lost; what its settings say of it is known only after them.
+    logging.getLogger("graftline").setLevel(logging.INFO)
     for said in await look_after_dead_runs(os.environ):
         logger.warning("%s", said)
     run = await enter_run(request, run_id, os.environ, blocks=await load_blocks(request.agent))

@@ -18,6 +18,7 @@ from graftline.journal import EventKind
 from graftline.manifest import parse_plan
 from graftline.plan import TaskSpec
 from graftline.report.model import EXIT_CODES, HealOutcome, Report, TaskState
+from graftline.request import BuildRequest, RequestLimits
 from graftline.settings import Settings
 from graftline.spellings.plan_file import PlanFile, TaskDefaults
 
@@ -156,6 +157,12 @@ def test_the_page_on_reports_lists_every_field_of_a_report() -> None:
     listed = {name.removesuffix("[]") for name in names(table(DOCS / "reports.md", "field"))}
 
     assert listed == set(Report.model_fields)
+
+
+def test_the_page_on_deployments_lists_every_key_of_a_request() -> None:
+    keys = {*BuildRequest.model_fields, *(f"limits.{name}" for name in RequestLimits.model_fields)} - {"limits"}
+
+    assert set(table(DOCS / "deployments.md", "key of the request")) == keys
 
 
 def test_every_file_of_the_architecture_table_exists() -> None:

@@ -2,13 +2,9 @@
 
 import os
 import re
-import shutil
-import subprocess
-import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -16,10 +12,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import graftline
+from tests.installation import LAYERS, ROOT
 
-ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LAYERS = ("blocks", "deployments", "flows", "tasks")
 FOR_DEVELOPERS = {"AGENTS.md"}
 
 
@@ -39,20 +34,11 @@ def packages_of(folder: Path) -> Iterator[str]:
                 yield from packages_of(child)
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """The wheel of a copy of this checkout, built offline by the setuptools of the test environment."""
-    if int(version("setuptools").split(".")[0]) < 77:
-        pytest.skip("setuptools is older than the test group asks for: pip install -e . --group test")
-    copy = tmp_path_factory.mktemp("checkout")
-    for name in ("graftline", *LAYERS):
-        shutil.copytree(ROOT / name, copy / name, symlinks=True)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, copy)
-    build = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
-    subprocess.run([sys.executable, "-c", build, str(copy / "dist")], cwd=copy, check=True, capture_output=True)
-    (built,) = (copy / "dist").glob("*.whl")
-    return zipfile.ZipFile(built)
+@pytest.fixture
+def wheel(wheel_file: Path) -> Iterator[zipfile.ZipFile]:
+    """The wheel, open for reading."""
+    with zipfile.ZipFile(wheel_file) as opened:
+        yield opened
 
 
 def test_every_package_on_disk_is_listed() -> None:

@@ -40,3 +40,26 @@ def test_only_what_a_request_decides_overrides_the_settings() -> None:
 def test_a_request_survives_the_json_that_prefect_stores() -> None:
     request = BuildRequest(plan=PLAN, target="main", limits=RequestLimits(max_cost_usd=1))
     assert BuildRequest.model_validate_json(request.model_dump_json()) == request
+
+
+def test_a_request_sent_on_says_no_more_than_what_was_said() -> None:
+    request = BuildRequest(plan_file="plan.md", limits=RequestLimits(max_concurrent=2))
+
+    assert request.model_dump(mode="json") == {
+        "repository": ".",
+        "plan_file": "plan.md",
+        "target": "",
+        "agent": "",
+        "limits": {"max_concurrent": 2},
+    }
+
+
+def test_the_form_made_from_the_schema_explains_every_field_and_has_one_switch() -> None:
+    schema = BuildRequest.model_json_schema()
+
+    fields = schema["properties"] | schema["$defs"]["RequestLimits"]["properties"]
+    assert [name for name, field in fields.items() if not (field.get("description") and field.get("title"))] == []
+    # A union is drawn as a switch between its types; null as a default is refused where null is no type.
+    assert [name for name, field in fields.items() if "anyOf" in field] == ["plan"]
+    assert [name for name, field in fields.items() if field.get("default", "") is None] == ["plan"]
+    assert list(schema["properties"]) == ["repository", "plan_file", "plan", "target", "land", "agent", "limits"]

@@ -210,23 +210,26 @@ def served_state_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
     assert address is None, "the last client has stopped the server"
 
 
-MakeProject = Callable[[Path], Project]
+MakeProject = Callable[..., Project]
 
 
 @pytest.fixture
 def make_project(make_repository: MakeRepository, tmp_path: Path) -> MakeProject:
-    """Make a repository with a scripted agent and a test command that is green until somebody adds `broken.txt`."""
+    """Make a repository with a scripted agent and a test command that is green until somebody adds `broken.txt`.
 
-    def make(state_dir: Path) -> Project:
-        outside = tmp_path / "outside the repository"
-        outside.mkdir()
+    Several of one test are kept apart by `folder`.
+    """
+
+    def make(state_dir: Path, folder: str = ".") -> Project:
+        outside = tmp_path / folder / "outside the repository"
+        outside.mkdir(parents=True)
         command = [sys.executable, agent.__file__, str(outside / "script.yaml")]
         settings = (
             '[agent]\nbackend = "scripted"\n'
             f'[agents.scripted]\ntype = "command"\ncommand = {json.dumps(command)}\ncost_usd = 0.01\n'
             '[test]\ncommand = ["sh", "-c", "! test -e broken.txt"]\n[retries]\nmax_per_task = 0\n'
         )
-        path = make_repository({"graftline.toml": settings, "src/notes.txt": "one\n"}, name="project")
+        path = make_repository({"graftline.toml": settings, "src/notes.txt": "one\n"}, name=f"{folder}/project")
         project = Project(path, outside, state_dir)
         project.write_plan([{"id": "only"}], {"only": [write("new.txt")]})
         return project

@@ -1,10 +1,7 @@
 """A plan written as a Python file: it holds the same plan, runs alone, and can be deployed."""
 
 import ast
-import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,8 +10,7 @@ from hypothesis import strategies as st
 
 from graftline.cli.emitted import flow_text
 from graftline.plan import Plan
-from graftline.server import Server, client_environment, read_address
-from tests.cli.conftest import ROOT, SECONDS, Project, finish
+from tests.cli.conftest import Project, finish
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60).filter(str.strip)
 NASTY = st.sampled_from(
@@ -95,37 +91,3 @@ def test_an_emitted_plan_that_cannot_run_says_why_without_a_trace(served_project
     assert (ended.code, ended.stdout) == (2, "")
     assert "is detached" in ended.stderr
     assert "Traceback" not in ended.stderr
-
-
-@pytest.mark.prefect
-def test_prefect_deploys_the_checkout_and_an_emitted_plan_and_a_worker_runs_it(
-    served_project: Project, emitted: Path
-) -> None:
-    address = read_address(served_project.state_dir)
-    assert address is not None
-    server = Server(api_url=address.api_url, ui_url=address.ui_url, local=False)
-    env = served_project.env(client_environment(server))
-
-    def prefect(*arguments: str, cwd: Path = served_project.path) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "prefect", *arguments],
-            cwd=cwd,
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    prefect("work-pool", "create", "agents", "--type", "process")
-    assert "build/build" in prefect("--no-prompt", "deploy", "--all", cwd=ROOT)
-    file = f"{emitted.name}:build_plan"
-    deployed = prefect("--no-prompt", "deploy", file, "--name", "mine", "--pool", "agents")
-    assert "'a-plan/mine' successfully created" in " ".join(deployed.split())
-    prefect("deployment", "run", "a-plan/mine")
-    prefect("worker", "start", "--pool", "agents", "--run-once")
-    runs = json.loads(prefect("flow-run", "ls", "--flow-name", "a-plan", "-o", "json"))
-    assert [(run["state_type"], run["name"][:6]) for run in runs] == [("COMPLETED", "a-plan")]
-    assert served_project.git("show", "main:new.txt") == "content"

@@ -1,5 +1,8 @@
 """prefect.yaml, read with the model `prefect deploy` reads it with: a private one, but the only one that decides."""
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +10,8 @@ import yaml
 from prefect import Flow
 from prefect.cli.deploy._models import DeploymentConfig, PrefectYamlModel
 from prefect.flows import load_flow_from_entrypoint
+
+from graftline.request import BuildRequest
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "prefect.yaml").read_text()
@@ -25,6 +30,36 @@ def test_prefect_accepts_the_file_and_every_key_of_it_means_something() -> None:
     assert set(raw) <= KNOWN_KEYS
     for deployment in raw["deployments"]:
         assert set(deployment) <= set(DeploymentConfig.model_fields)
+
+
+def test_the_file_is_package_data_which_the_root_links_to() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "graftline.deployments"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+
+    assert (ROOT / "prefect.yaml").readlink() == Path("deployments/prefect.yaml")
+    assert done.stdout == f"{(ROOT / 'deployments' / 'prefect.yaml').resolve()}\n"
+
+
+def test_the_schedule_that_is_shown_is_one_that_prefect_accepts() -> None:
+    shown, count = re.subn(r"^    # (schedules:|  .*)$", r"    \1", TEXT, flags=re.MULTILINE)
+    raw = yaml.safe_load(shown)
+    (scheduled,) = PrefectYamlModel.model_validate(raw).deployments
+
+    assert (count, scheduled.name) == (5, "build")
+    (nightly,) = raw["deployments"][0]["schedules"]
+    assert BuildRequest.model_validate(nightly["parameters"]["request"]).land == "branch"
+
+
+def test_the_nightly_deployment_that_the_docs_show_is_one_that_prefect_accepts() -> None:
+    page = (ROOT / "docs" / "deployments.md").read_text()
+    shown = re.search(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert shown is not None
+    raw = yaml.safe_load(shown[1])
+    (nightly,) = PrefectYamlModel.model_validate(raw).deployments
+
+    assert set(raw["deployments"][0]) <= set(DeploymentConfig.model_fields)
+    assert BuildRequest.model_validate((nightly.parameters or {})["request"]).land == "branch"
 
 
 def test_a_worker_pulls_nothing_because_the_package_is_installed() -> None:

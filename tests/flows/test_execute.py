@@ -225,6 +225,8 @@ async def test_of_the_tasks_that_could_run_the_one_with_the_highest_priority_run
 
     assert built.report.state is RunState.LANDED
     assert log.read_text().split() == ["first", "high", "middle", "low"]
+    _, edges = await graph_of(built, set(built.states))
+    assert edges == {("first", "middle")}, "that others ran before is no edge, although they started from the same base"
 
 
 async def test_a_task_that_takes_too_long_is_ended_and_timed_out(project: Project) -> None:
