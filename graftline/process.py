@@ -26,11 +26,11 @@ from graftline.process_family import signal_family
 
 # Time that output already on its way gets once the child is gone: whoever still holds the pipe then is a grandchild.
 DRAIN_SECONDS = 0.5
-# Time a killed process gets to be gone: only one that hangs in the kernel needs more.
-KILL_SECONDS = 5.0
-POLL_SECONDS = 0.02
 # A killed process that waits for a dead disk is never gone; nobody waits for it longer than this.
 KILL_SECONDS = 5.0
+# What left the group gets at least this, also when the group has used up the grace.
+FAMILY_GRACE_SECONDS = 1.0
+POLL_SECONDS = 0.02
 
 
 class Ending(StrEnum):
@@ -263,10 +263,13 @@ async def _end_child(
     if starting.cancelled() or starting.exception() is not None:
         return
     process = starting.result()
+    begun = time.monotonic()
     await _end(process.pid, grace_seconds, hurry)
     if mark:
-        # Only now: a CLI that is told to end may want to end its commands itself.
-        await _end_family(mark, process.pid, grace_seconds, hurry)
+        # Only now: a CLI that is told to end may want to end its commands itself. One grace serves both: two in a row
+        # would keep a person who cancels waiting for more than 10 s.
+        left = grace_seconds - (time.monotonic() - begun)
+        await _end_family(mark, process.pid, max(left, min(grace_seconds, FAMILY_GRACE_SECONDS)), hurry)
     await process.wait()
     reading = {output.reading for output in outputs if output.reading is not None}
     if reading:
