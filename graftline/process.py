@@ -20,6 +20,7 @@ from pathlib import Path
 
 import anyio
 
+from graftline.carrying import carry_through
 from graftline.child_output import ChildOutput
 from graftline.errors import CannotRunError
 from graftline.process_family import signal_family
@@ -121,7 +122,8 @@ async def run_process(
                 on_start(ProcessIdentity(process.pid, seen.started if seen else ""))
             ending = await _watch(process, (stdout, stderr), limits, begun)
         finally:
-            await _finish(starting, (stdout, stderr), command.mark, limits.grace_seconds)
+            # Every agent has its grace, however often we are cancelled: one signal comes here as several cancellations.
+            await carry_through(_end_child(starting, (stdout, stderr), command.mark, limits.grace_seconds))
         stdout.conclude()
         stderr.conclude()
         return ProcessResult(
@@ -154,7 +156,7 @@ async def end_group(identity: ProcessIdentity, grace_seconds: float) -> bool:
     if seen is None or seen.started != identity.started or not _group_lives(identity.pid):
         return False
     with anyio.CancelScope(shield=True):
-        await _end(identity.pid, grace_seconds, asyncio.Event())
+        await _end(identity.pid, grace_seconds)
     return True
 
 
@@ -230,77 +232,52 @@ def _still_reading(reading: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
     return {task for task in reading if not task.done()}
 
 
-async def _finish(
+async def _end_child(
     starting: asyncio.Task[Process], outputs: tuple[ChildOutput, ...], mark: str, grace_seconds: float
 ) -> None:
-    """End what is left of the child, whatever is being cancelled meanwhile.
-
-    A second cancellation, which no shield of anyio keeps away, cuts the grace short and nothing else.
-    """
-    hurry = asyncio.Event()
-    ending = asyncio.create_task(_end_child(starting, outputs, mark, grace_seconds, hurry))
-    cancelled: asyncio.CancelledError | None = None
-    with anyio.CancelScope(shield=True):
-        while not ending.done():
-            try:
-                await asyncio.wait({ending})
-            except asyncio.CancelledError as error:
-                cancelled = error
-                hurry.set()
-    if cancelled is not None:
-        raise cancelled
-    ending.result()
-
-
-async def _end_child(
-    starting: asyncio.Task[Process],
-    outputs: tuple[ChildOutput, ...],
-    mark: str,
-    grace_seconds: float,
-    hurry: asyncio.Event,
-) -> None:
+    """End what is left of the child; the caller carries it through."""
     await asyncio.wait({starting})
     if starting.cancelled() or starting.exception() is not None:
         return
     process = starting.result()
     begun = time.monotonic()
-    await _end(process.pid, grace_seconds, hurry)
+    await _end(process.pid, grace_seconds)
     if mark:
         # Only now: a CLI that is told to end may want to end its commands itself. One grace serves both: two in a row
         # would keep a person who cancels waiting for more than 10 s.
         left = grace_seconds - (time.monotonic() - begun)
-        await _end_family(mark, process.pid, max(left, min(grace_seconds, FAMILY_GRACE_SECONDS)), hurry)
+        await _end_family(mark, process.pid, max(left, min(grace_seconds, FAMILY_GRACE_SECONDS)))
     await process.wait()
     reading = {output.reading for output in outputs if output.reading is not None}
     if reading:
         await asyncio.wait(reading, timeout=DRAIN_SECONDS)
 
 
-async def _end(group: int, grace_seconds: float, hurry: asyncio.Event) -> None:
+async def _end(group: int, grace_seconds: float) -> None:
     """TERM to the group, grace, KILL: also when its leader is gone. The caller shields it."""
     if not _signal_group(group, signal.SIGTERM):
         return
     try:
-        await _wait_for_group(group, grace_seconds, hurry)
+        await _wait_for_group(group, grace_seconds)
     finally:
         if _group_lives(group):
             _signal_group(group, signal.SIGKILL)
     # Whoever looks at the worktree next must not meet a process that is still dying in it.
-    await _wait_for_group(group, KILL_SECONDS, asyncio.Event())
+    await _wait_for_group(group, KILL_SECONDS)
 
 
-async def _wait_for_group(group: int, seconds: float, hurry: asyncio.Event) -> None:
+async def _wait_for_group(group: int, seconds: float) -> None:
     with anyio.move_on_after(seconds):
-        while _group_lives(group) and not hurry.is_set():  # noqa: ASYNC110  no event tells when a group is gone
+        while _group_lives(group):  # noqa: ASYNC110  no event tells when a group is gone
             await anyio.sleep(POLL_SECONDS)
 
 
-async def _end_family(mark: str, group: int, grace_seconds: float, hurry: asyncio.Event) -> None:
+async def _end_family(mark: str, group: int, grace_seconds: float) -> None:
     """TERM, grace, KILL to what left the group; the caller shields it."""
     if not signal_family(mark, signal.SIGTERM, outside=group):
         return
     with anyio.move_on_after(grace_seconds):
-        while signal_family(mark, 0, outside=group) and not hurry.is_set():  # noqa: ASYNC110  no event tells of the end
+        while signal_family(mark, 0, outside=group):  # noqa: ASYNC110  no event tells of the end
             await anyio.sleep(POLL_SECONDS)
     # One that forks while we look is found the next time.
     with anyio.move_on_after(KILL_SECONDS):

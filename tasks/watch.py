@@ -14,6 +14,8 @@ from graftline.journal import EventKind
 from graftline.run import CANCELLED, Run
 
 POLL_SECONDS = 2.0
+ASK_SECONDS = 2.0
+"""How long a run that ends waits for a server that does not answer."""
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +33,23 @@ async def watching(run: Run) -> AsyncIterator[None]:
             yield
         finally:
             watcher.cancel()
+
+
+async def is_cancelled(run: Run) -> bool:
+    """Whether a run that is interrupted was cancelled on the server; `run.stop_reason` says so afterwards.
+
+    Who carries out a deployment ends a cancelled run by a signal, often before the run has seen its state.
+    """
+    with anyio.move_on_after(ASK_SECONDS):
+        try:
+            async with get_client() as client:
+                state = (await client.read_flow_run(UUID(run.id))).state
+        except httpx.HTTPError as error:
+            logger.warning("the Prefect server did not say whether the run is cancelled: %s", error)
+        else:
+            if state is not None and (state.is_cancelling() or state.is_cancelled()):
+                run.stop_reason = CANCELLED
+    return run.stop_reason == CANCELLED
 
 
 async def _watch(run: Run, scope: anyio.CancelScope) -> None:
