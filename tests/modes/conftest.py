@@ -49,9 +49,9 @@ def serving(installation: Installation, name: str) -> Iterator[int]:
 
 
 @contextmanager
-def working(installation: Installation) -> Iterator[int]:
-    """A worker of the pool that `prefect.yaml` names; its id. It makes the pool when there is none."""
-    arguments = ["-m", "prefect", "worker", "start", "--pool", "agents", "--type", "process"]
+def working(installation: Installation, pool: str = "agents") -> Iterator[int]:
+    """A worker of a pool, by default of the one that `prefect.yaml` names; its id. It makes the pool if need be."""
+    arguments = ["-m", "prefect", "worker", "start", "--pool", pool, "--type", "process"]
     with running(installation, Mode.WORKER, arguments) as pid:
         yield pid
 

@@ -17,11 +17,11 @@ from graftline.report.files import read_report
 from graftline.report.model import Report
 from graftline.store import RunFolder, find_runs, repository_store
 from tests.conftest import run_git
-from tests.modes.api import PrefectApi
+from tests.leftovers import PROC, processes_below
+from tests.modes.api import PrefectApi, Row
 
 PATIENCE_SECONDS = 100
 """How long a test waits for what it does not measure."""
-PROC = Path("/proc")
 
 
 class Mode(StrEnum):
@@ -38,6 +38,9 @@ class Mode(StrEnum):
         return self in (Mode.LOCAL, Mode.API)
 
 
+DEPLOYMENTS = {Mode.SERVED: "served", Mode.WORKER: "build"}
+
+
 @dataclass(frozen=True)
 class Installation:
     """Where graftline and Prefect are at home in these tests: one server, one state directory, one environment."""
@@ -50,11 +53,11 @@ class Installation:
         """The environment of a mode's processes; only the local mode finds its server by itself."""
         return {**self.environment, **({} if mode is Mode.LOCAL else {"PREFECT_API_URL": self.api.url})}
 
-    def start(self, mode: Mode, repository: Path) -> "Started":
-        """Start a run of the repository's plan."""
-        request = {"repository": str(repository), "plan_file": "plan.yaml"}
+    def start(self, mode: Mode, repository: Path, *, deployment: str = "") -> "Started":
+        """Start a run of the repository's plan, of the mode's own deployment when none is named."""
         if not mode.is_script:
-            return Started(self, mode, repository, run_id=self.api.start_run(mode_deployment(mode), {**request}))
+            request: Row = {"repository": str(repository), "plan_file": "plan.yaml"}
+            return Started(self, mode, repository, run_id=self.api.start_run(deployment or DEPLOYMENTS[mode], request))
         with (repository.parent / "stderr").open("wb") as stderr, (repository.parent / "stdout").open("wb") as stdout:
             script = subprocess.Popen(
                 [sys.executable, "-P", "-m", "graftline", "run", "plan.yaml"],
@@ -66,11 +69,6 @@ class Installation:
                 start_new_session=True,
             )
         return Started(self, mode, repository, script=script)
-
-
-def mode_deployment(mode: Mode) -> str:
-    """The name of the deployment that a mode runs."""
-    return {Mode.SERVED: "served", Mode.WORKER: "build"}[mode]
 
 
 @dataclass
@@ -143,14 +141,16 @@ class Started:
         return "\n".join(said)
 
     def processes(self) -> set[int]:
-        """What still runs in the run's worktrees, whoever's child it is by now."""
-        return {int(entry.name) for entry in PROC.glob("[0-9]*") if _stands_in(entry, self.worktrees.resolve())}
+        """What still runs in the run's worktrees."""
+        return processes_below(self.worktrees)
 
     def kill_everything(self) -> None:
         """Leave nothing running after a test that failed."""
         if self.script is not None:
             self.script.kill()
             self.script.wait()
+        elif self.worktrees.exists() and is_alive(self.orchestrator):
+            os.kill(self.orchestrator, signal.SIGKILL)
         for pid in self.processes():
             os.kill(pid, signal.SIGKILL)
 
@@ -173,13 +173,6 @@ def is_alive(pid: int) -> bool:
     try:
         return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
-        return False
-
-
-def _stands_in(process: Path, folder: Path) -> bool:
-    try:
-        return (process / "cwd").readlink().is_relative_to(folder) and is_alive(int(process.name))
-    except OSError:  # it ended meanwhile, or belongs to somebody else
         return False
 
 
