@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from http import HTTPStatus
 from time import monotonic, sleep
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from pydantic import JsonValue
@@ -35,6 +35,13 @@ class PrefectApi:
                 if error.code != HTTPStatus.SERVICE_UNAVAILABLE or monotonic() > deadline:
                     raise
                 sleep(0.2)
+
+    def is_up(self) -> bool:
+        """Whether the server answers."""
+        try:
+            return self.ask("/health") is True
+        except URLError:
+            return False
 
     def row(self, path: str, body: JsonValue = None) -> Row:
         """An answer that is one object."""

@@ -1,7 +1,8 @@
-"""One installation for all modes: the session's Prefect server, a serve process and a worker."""
+"""One installation for all modes: graftline's local Prefect server, one of a team's, a serve process and a worker."""
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,17 +12,62 @@ from time import monotonic, sleep
 
 import pytest
 
-from graftline.server import read_address
+from graftline.server import copy_database, read_address
+from graftline.server_folder import HOST, ServerFolder
+from graftline.server_process import prefect_server_argv
 from tests.modes.api import PrefectApi
 from tests.modes.started import PATIENCE_SECONDS, Installation, Mode
 
 ROOT = Path(__file__).parents[2]
+# Writers that meet on the one SQLite file make Prefect's server wait, now and then for its whole minute.
+QUIET = {
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "500",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+}
 SERVE = "from graftline.flows.build import build; build.serve(name={name!r}, limit=8, print_starting_message=False)"
 
 
 @pytest.fixture(scope="session")
-def installation(served_state_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    """The server and the environment of all processes of these tests; no agent sees the person's home."""
+def api(served_state_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectApi]:
+    """A Prefect server that a team has, on a database that need not be built; nothing but the runs writes to it."""
+    state_dir = tmp_path_factory.mktemp("team")
+    copy_database(served_state_dir, state_dir)
+    home = ServerFolder.of(state_dir).home
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port = probe.getsockname()[1]
+    api = PrefectApi(f"http://{HOST}:{port}/api")
+    with (state_dir / "log").open("wb") as log:
+        server = subprocess.Popen(
+            prefect_server_argv(port),
+            cwd=home,
+            env={"PATH": os.environ["PATH"], "HOME": str(state_dir), "PREFECT_HOME": str(home), **QUIET},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        deadline = monotonic() + PATIENCE_SECONDS
+        while not api.is_up():
+            assert server.poll() is None, (state_dir / "log").read_text()
+            assert monotonic() < deadline, (state_dir / "log").read_text()
+            sleep(0.1)
+        yield api
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+@pytest.fixture(scope="session")
+def installation(served_state_dir: Path, api: PrefectApi, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """The servers and the environment of all processes of these tests; no agent sees the person's home."""
     address = read_address(served_state_dir)
     assert address is not None
     home = tmp_path_factory.mktemp("modes")
@@ -34,11 +80,12 @@ def installation(served_state_dir: Path, tmp_path_factory: pytest.TempPathFactor
         "GIT_CONFIG_NOSYSTEM": "1",
         "GRAFTLINE_STATE_DIR": str(served_state_dir),
         "DO_NOT_TRACK": "1",
+        "PREFECT_LOGGING_TO_API_ENABLED": "false",
         # How soon a run is picked up is Prefect's affair.
-        "PREFECT_RUNNER_POLL_FREQUENCY": "1",
-        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PREFECT_RUNNER_POLL_FREQUENCY": "2",
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
     }
-    return Installation(PrefectApi(address.api_url), served_state_dir, environment)
+    return Installation(PrefectApi(address.api_url), api, served_state_dir, environment)
 
 
 @contextmanager

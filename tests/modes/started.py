@@ -20,7 +20,7 @@ from tests.conftest import run_git
 from tests.leftovers import PROC, processes_below
 from tests.modes.api import PrefectApi, Row
 
-PATIENCE_SECONDS = 100
+PATIENCE_SECONDS = 150
 """How long a test waits for what it does not measure."""
 
 
@@ -43,8 +43,9 @@ DEPLOYMENTS = {Mode.SERVED: "served", Mode.WORKER: "build"}
 
 @dataclass(frozen=True)
 class Installation:
-    """Where graftline and Prefect are at home in these tests: one server, one state directory, one environment."""
+    """Where graftline and Prefect are at home in these tests: their servers, one state directory, one environment."""
 
+    local: PrefectApi
     api: PrefectApi
     state_dir: Path
     environment: Mapping[str, str]
@@ -84,7 +85,7 @@ class Started:
     @property
     def api(self) -> PrefectApi:
         """The server it is recorded on."""
-        return self.installation.api
+        return self.installation.local if self.mode is Mode.LOCAL else self.installation.api
 
     @property
     def folder(self) -> RunFolder:
