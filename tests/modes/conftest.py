@@ -3,16 +3,17 @@
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
 
-from graftline.server import copy_database, read_address
+from graftline.server import read_address
 from graftline.server_folder import HOST, ServerFolder
 from graftline.server_process import prefect_server_argv
 from tests.modes.api import PrefectApi
@@ -36,18 +37,21 @@ SERVE = "from graftline.flows.build import build; build.serve(name={name!r}, lim
 @pytest.fixture(scope="session")
 def api(served_state_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectApi]:
     """A Prefect server that a team has, on a database that need not be built; nothing but the runs writes to it."""
-    state_dir = tmp_path_factory.mktemp("team")
-    copy_database(served_state_dir, state_dir)
-    home = ServerFolder.of(state_dir).home
+    home = tmp_path_factory.mktemp("team")
+    with (
+        closing(sqlite3.connect(ServerFolder.of(served_state_dir).database)) as built,
+        closing(sqlite3.connect(home / "prefect.db")) as new,
+    ):
+        built.backup(new)
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = probe.getsockname()[1]
     api = PrefectApi(f"http://{HOST}:{port}/api")
-    with (state_dir / "log").open("wb") as log:
+    with (home / "log").open("wb") as log:
         server = subprocess.Popen(
             prefect_server_argv(port),
             cwd=home,
-            env={"PATH": os.environ["PATH"], "HOME": str(state_dir), "PREFECT_HOME": str(home), **QUIET},
+            env={"PATH": os.environ["PATH"], "HOME": str(home), "PREFECT_HOME": str(home), **QUIET},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -56,8 +60,8 @@ def api(served_state_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     try:
         deadline = monotonic() + PATIENCE_SECONDS
         while not api.is_up():
-            assert server.poll() is None, (state_dir / "log").read_text()
-            assert monotonic() < deadline, (state_dir / "log").read_text()
+            assert server.poll() is None, (home / "log").read_text()
+            assert monotonic() < deadline, (home / "log").read_text()
             sleep(0.1)
         yield api
     finally:
