@@ -18,6 +18,7 @@ from graftline.flows.heal import heal
 from graftline.flows.merge import merge
 from graftline.healing import is_better
 from graftline.integration import replay_candidate
+from graftline.interruption import interrupt_once
 from graftline.journal import EventKind, listening
 from graftline.report.sentences import log_entry
 from graftline.request import BuildRequest
@@ -27,7 +28,7 @@ from graftline.tasks.land import land_commit
 from graftline.tasks.prepare import prepare
 from graftline.tasks.report import publish_report, state_of
 from graftline.tasks.verify import baseline, verify
-from graftline.tasks.watch import watching
+from graftline.tasks.watch import is_cancelled, watching
 from graftline.verification import Verified
 
 MOST_LANDINGS = 3
@@ -41,6 +42,11 @@ async def build(request: BuildRequest) -> State[None]:
     Args:
         request: What to build, on which repository, within which limits.
     """
+    return await interrupt_once(carry_out(request))
+
+
+async def carry_out(request: BuildRequest) -> State[None]:
+    """A run from its preparation to its report."""
     with listening(log_entry):
         run = await prepare(request, str(runtime.flow_run.id))
         ending: BaseException | None = None
@@ -50,9 +56,13 @@ async def build(request: BuildRequest) -> State[None]:
                     await pipeline(run)
                 if clock.cancelled_caught:
                     run.stop_reason = run.stop_reason or RUN_TIMED_OUT
-        except BaseException as error:
+        except Exception as error:
             ending = error
             raise
+        except BaseException as error:
+            ending = error
+            if not await carry_through(is_cancelled(run)):
+                raise
         finally:
             try:
                 # A report is written for every run that started, however it ends, and before Prefect is told anything.

@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from graftline.integration import Collision, base_of
+from graftline.interruption import signals_held
 from graftline.journal import EventKind
 from graftline.plan import Graph, Plan, graph_of
 from graftline.run import NOT_STARTED, Run, live_run
@@ -27,17 +28,21 @@ def emit(plan: Plan) -> Flow[..., Any]:
 
     @flow(name="execute", flow_run_name="execute", persist_result=False, log_prints=False)
     async def execute(run_id: str) -> State[None]:
-        """One task run per plan task, each awaiting its predecessors' states and then its turn."""
-        run = live_run(run_id)
-        slots = await Slots.of(run)
-        nodes: dict[str, asyncio.Task[State[Attempted]]] = {}
-        async with asyncio.TaskGroup() as group:
-            for task_id in graph.order:
-                nodes[task_id] = group.create_task(run_node(run, graph, slots, nodes, task_id))
-        states = {task_id: node.result() for task_id, node in nodes.items()}
-        return closing_state(states)
+        """All tasks of the plan."""
+        with signals_held():
+            return await run_nodes(live_run(run_id), graph)
 
     return execute
+
+
+async def run_nodes(run: Run, graph: Graph) -> State[None]:
+    """One task run per plan task, each awaiting its predecessors' states and then its turn."""
+    slots = await Slots.of(run)
+    nodes: dict[str, asyncio.Task[State[Attempted]]] = {}
+    async with asyncio.TaskGroup() as group:
+        for task_id in graph.order:
+            nodes[task_id] = group.create_task(run_node(run, graph, slots, nodes, task_id))
+    return closing_state({task_id: node.result() for task_id, node in nodes.items()})
 
 
 async def run_node(

@@ -6,9 +6,10 @@ from prefect import flow
 
 from graftline.healing import Assigned, assign
 from graftline.integration import integrate_heals
+from graftline.interruption import signals_held
 from graftline.journal import EventKind
 from graftline.records import AttemptRecord
-from graftline.run import live_run
+from graftline.run import Run, live_run
 from graftline.tasks.heal import heal_one
 from graftline.tasks.slots import Slots
 from graftline.verification import confirm, verdict_of
@@ -20,7 +21,12 @@ async def heal(run_id: str, number: int, candidate: str) -> str | None:
 
     None when nobody is left to ask, or none of those asked came up with anything.
     """
-    run = live_run(run_id)
+    with signals_held():
+        return await heal_round(live_run(run_id), number, candidate)
+
+
+async def heal_round(run: Run, number: int, candidate: str) -> str | None:
+    """Confirm what failed, ask those it is assigned to, and integrate what they come up with."""
     verified = await verdict_of(run, candidate, f"round-{number}")
     confirmation = await confirm(run, verified, f"confirm-{number}")
     if confirmation.flaky and not confirmation.confirmed:
@@ -31,14 +37,14 @@ async def heal(run_id: str, number: int, candidate: str) -> str | None:
         return None
     slots = await Slots.of(run)
     async with asyncio.TaskGroup() as group:
-        heals = [group.create_task(heal_in_turn(run_id, candidate, number, one, slots)) for one in assigned]
+        heals = [group.create_task(heal_in_turn(run, candidate, number, one, slots)) for one in assigned]
     healed = await integrate_heals(run, candidate, [done.result() for done in heals], number)
     return healed.commit if healed.merged else None
 
 
-async def heal_in_turn(run_id: str, candidate: str, number: int, assigned: Assigned, slots: Slots) -> AttemptRecord:
+async def heal_in_turn(run: Run, candidate: str, number: int, assigned: Assigned, slots: Slots) -> AttemptRecord:
     """One heal call, made when it is its turn."""
-    async with slots.hold(live_run(run_id).plan.task(assigned.task)):
+    async with slots.hold(run.plan.task(assigned.task)):
         name = f"heal {assigned.task}"
-        healed = await heal_one.with_options(name=name, task_run_name=name)(run_id, candidate, assigned, number)
+        healed = await heal_one.with_options(name=name, task_run_name=name)(run.id, candidate, assigned, number)
         return healed.record

@@ -5,6 +5,7 @@ from prefect.cache_policies import NO_CACHE
 
 from graftline.git.merging import Integration
 from graftline.integration import integrate
+from graftline.interruption import signals_held
 from graftline.run import live_run
 
 
@@ -19,4 +20,5 @@ async def integrate_tasks(run_id: str) -> Integration:
 @flow(name="merge", flow_run_name="merge", persist_result=False, log_prints=False)
 async def merge(run_id: str) -> Integration:
     """The run's first candidate."""
-    return await integrate_tasks(run_id)
+    with signals_held():
+        return await integrate_tasks(run_id)

@@ -14,6 +14,7 @@ import tempfile
 import time
 from asyncio.subprocess import Process
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -27,9 +28,14 @@ from graftline.process_family import signal_family
 
 # Time that output already on its way gets once the child is gone: whoever still holds the pipe then is a grandchild.
 DRAIN_SECONDS = 0.5
-# Time a killed process gets to be gone: only one that hangs in the kernel needs more.
+# A killed process that waits for a dead disk is never gone; nobody waits for it longer than this.
 KILL_SECONDS = 5.0
+# What left the group gets at least this, also when the group has used up the grace.
+FAMILY_GRACE_SECONDS = 1.0
 POLL_SECONDS = 0.02
+
+no_grace: ContextVar[asyncio.Event | None] = ContextVar("no_grace", default=None)
+"""Takes the grace away, once it is set, from every process that is being ended in its context."""
 
 
 class Ending(StrEnum):
@@ -123,7 +129,8 @@ async def run_process(
                 on_start(identify(process.pid))
             ending = await _watch(process, (stdout, stderr), limits, begun)
         finally:
-            await _finish(starting, (stdout, stderr), command.mark, limits.grace_seconds)
+            # However often we are cancelled, which does not mean impatience: one signal comes as several cancellations.
+            await carry_through(_end_child(starting, (stdout, stderr), command.mark, limits.grace_seconds))
         stdout.conclude()
         stderr.conclude()
         return ProcessResult(
@@ -161,7 +168,7 @@ async def end_group(identity: ProcessIdentity, grace_seconds: float) -> bool:
     if seen is None or seen.started != identity.started or not _group_lives(identity.pid):
         return False
     with anyio.CancelScope(shield=True):
-        await _end(identity.pid, grace_seconds, asyncio.Event())
+        await _end(identity.pid, grace_seconds)
     return True
 
 
@@ -170,7 +177,7 @@ async def end_family(mark: str, grace_seconds: float) -> bool:
 
     Whether there was any. Where there is no /proc (macOS), none are found.
     """
-    return await carry_through(_end_family(mark, None, grace_seconds, asyncio.Event()))
+    return await carry_through(_end_family(mark, None, grace_seconds))
 
 
 async def _start(command: Command, stdout: ChildOutput, stderr: ChildOutput) -> Process:
@@ -245,74 +252,53 @@ def _still_reading(reading: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
     return {task for task in reading if not task.done()}
 
 
-async def _finish(
+async def _end_child(
     starting: asyncio.Task[Process], outputs: tuple[ChildOutput, ...], mark: str, grace_seconds: float
 ) -> None:
-    """End what is left of the child, whatever is being cancelled meanwhile.
-
-    A second cancellation, which no shield of anyio keeps away, cuts the grace short and nothing else.
-    """
-    hurry = asyncio.Event()
-    ending = asyncio.create_task(_end_child(starting, outputs, mark, grace_seconds, hurry))
-    cancelled: asyncio.CancelledError | None = None
-    with anyio.CancelScope(shield=True):
-        while not ending.done():
-            try:
-                await asyncio.wait({ending})
-            except asyncio.CancelledError as error:
-                cancelled = error
-                hurry.set()
-    if cancelled is not None:
-        raise cancelled
-    ending.result()
-
-
-async def _end_child(
-    starting: asyncio.Task[Process],
-    outputs: tuple[ChildOutput, ...],
-    mark: str,
-    grace_seconds: float,
-    hurry: asyncio.Event,
-) -> None:
+    """End what is left of the child; the caller carries it through."""
     await asyncio.wait({starting})
     if starting.cancelled() or starting.exception() is not None:
         return
     process = starting.result()
-    await _end(process.pid, grace_seconds, hurry)
+    begun = time.monotonic()
+    await _end(process.pid, grace_seconds)
     if mark:
-        # Only now: a CLI that is told to end may want to end its commands itself.
-        await _end_family(mark, process.pid, grace_seconds, hurry)
+        # Only now: a CLI that is told to end may want to end its commands itself. One grace serves both: two in a row
+        # would keep a person who cancels waiting for more than 10 s.
+        left = grace_seconds - (time.monotonic() - begun)
+        await _end_family(mark, process.pid, max(left, min(grace_seconds, FAMILY_GRACE_SECONDS)))
     await process.wait()
     reading = {output.reading for output in outputs if output.reading is not None}
     if reading:
         await asyncio.wait(reading, timeout=DRAIN_SECONDS)
 
 
-async def _end(group: int, grace_seconds: float, hurry: asyncio.Event) -> None:
+async def _end(group: int, grace_seconds: float) -> None:
     """TERM to the group, grace, KILL: also when its leader is gone. The caller shields it."""
     if not _signal_group(group, signal.SIGTERM):
         return
-    try:
-        await _wait_for_group(group, grace_seconds, hurry)
-    finally:
-        if _group_lives(group):
-            _signal_group(group, signal.SIGKILL)
+    with anyio.move_on_after(grace_seconds):
+        while _group_lives(group) and _is_patient():  # noqa: ASYNC110  no event tells when a group is gone
+            await anyio.sleep(POLL_SECONDS)
+    if _group_lives(group):
+        _signal_group(group, signal.SIGKILL)
     # Whoever looks at the worktree next must not meet a process that is still dying in it.
-    await _wait_for_group(group, KILL_SECONDS, asyncio.Event())
-
-
-async def _wait_for_group(group: int, seconds: float, hurry: asyncio.Event) -> None:
-    with anyio.move_on_after(seconds):
-        while _group_lives(group) and not hurry.is_set():  # noqa: ASYNC110  no event tells when a group is gone
+    with anyio.move_on_after(KILL_SECONDS):
+        while _group_lives(group):  # noqa: ASYNC110  as above
             await anyio.sleep(POLL_SECONDS)
 
 
-async def _end_family(mark: str, group: int | None, grace_seconds: float, hurry: asyncio.Event) -> bool:
+def _is_patient() -> bool:
+    hurry = no_grace.get()
+    return hurry is None or not hurry.is_set()
+
+
+async def _end_family(mark: str, group: int | None, grace_seconds: float) -> bool:
     """TERM, grace, KILL to what carries the mark outside the group; the caller shields it. Whether there was any."""
     if not signal_family(mark, signal.SIGTERM, outside=group):
         return False
     with anyio.move_on_after(grace_seconds):
-        while signal_family(mark, 0, outside=group) and not hurry.is_set():  # noqa: ASYNC110  no event tells of the end
+        while signal_family(mark, 0, outside=group) and _is_patient():  # noqa: ASYNC110  no event tells of the end
             await anyio.sleep(POLL_SECONDS)
     # One that forks while we look is found the next time.
     with anyio.move_on_after(KILL_SECONDS):

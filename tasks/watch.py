@@ -21,6 +21,8 @@ from graftline.run import CANCELLED, Run
 POLL_SECONDS = 2.0
 SERVER_ERRORS = (httpx.HTTPError, ObjectNotFound)
 """What Prefect's client raises when no server answers, or when another one does, which does not know the run."""
+ASK_SECONDS = 2.0
+"""How long a run that ends waits for a server that does not answer."""
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +50,23 @@ def server_lost(error: Exception) -> str:
     what = str(error).partition("\n")[0] if isinstance(error, httpx.HTTPError) else "it does not know the run"
     reason = what or type(error).__name__
     return f"the Prefect server no longer answers as it should ({reason}); what is finished is kept"
+
+
+async def is_cancelled(run: Run) -> bool:
+    """Whether a run that is interrupted was cancelled on the server; `run.stop_reason` says so afterwards.
+
+    Who carries out a deployment ends a cancelled run by a signal, often before the run has seen its state.
+    """
+    with anyio.move_on_after(ASK_SECONDS):
+        try:
+            async with get_client() as client:
+                state = (await client.read_flow_run(UUID(run.id))).state
+        except httpx.HTTPError as error:
+            logger.warning("the Prefect server did not say whether the run is cancelled: %s", error)
+        else:
+            if state is not None and (state.is_cancelling() or state.is_cancelled()):
+                run.stop_reason = CANCELLED
+    return run.stop_reason == CANCELLED
 
 
 async def _watch(run: Run, scope: anyio.CancelScope) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.leftovers import end_leftovers, processes_in
 
-pytest_plugins = ["tests.installation", "tests.local_server", "tests.pipeline"]
+pytest_plugins = ["tests.installation", "tests.local_server", "tests.pipeline", "tests.session_server"]
 
 MakeRepository = Callable[..., Path]
 

@@ -21,13 +21,21 @@ def processes_in(folders: Iterable[Path]) -> set[int]:
     }
 
 
-def _belongs(process: Path, roots: list[Path]) -> bool:
+def processes_below(folder: Path) -> set[int]:
+    """The processes that work in a folder, whoever's children they are."""
+    root = folder.resolve()
+    return {int(entry.name) for entry in PROC.glob("[0-9]*") if _belongs(entry, [root], children=False)}
+
+
+def _belongs(process: Path, roots: list[Path], *, children: bool = True) -> bool:
     try:
         # The command name, in parentheses, may hold anything; state and parent follow it.
         state, parent = (process / "stat").read_text().rpartition(")")[2].split()[:2]
         if state == "Z":
             return False
-        return int(parent) == os.getpid() or any((process / "cwd").readlink().is_relative_to(root) for root in roots)
+        if children and int(parent) == os.getpid():
+            return True
+        return any((process / "cwd").readlink().is_relative_to(root) for root in roots)
     except OSError:  # it ended meanwhile, or belongs to somebody else
         return False
 

@@ -307,7 +307,7 @@ async def test_cancellation_while_a_leftover_group_is_ended_goes_on(tmp_path: Pa
     asked = asyncio.Event()
     leftover = "(trap 'echo asked' TERM; touch up; while :; do sleep 0.05; done) &"
     command = shell(f"{leftover} until [ -e up ]; do sleep 0.02; done", tmp_path)
-    limits = Limits(grace_seconds=600)
+    limits = Limits(grace_seconds=1)
     task = asyncio.create_task(run_process(command, log=tmp_path / "log", limits=limits, on_line=lambda _: asked.set()))
     await asked.wait()
     task.cancel()
@@ -315,26 +315,23 @@ async def test_cancellation_while_a_leftover_group_is_ended_goes_on(tmp_path: Pa
         await task
 
 
-async def test_second_cancellation_cuts_the_grace_short_and_nothing_else(tmp_path: Path) -> None:
-    started: list[ProcessIdentity] = []
+async def test_child_that_is_cancelled_twice_has_its_grace(tmp_path: Path) -> None:
     heard = {"ready": asyncio.Event(), "asked to end": asyncio.Event()}
-    command = shell("trap 'echo asked to end' TERM; echo ready; while :; do sleep 0.05; done", tmp_path)
-    task = asyncio.create_task(
-        run_process(
-            command,
-            log=tmp_path / "log",
-            limits=Limits(grace_seconds=600),
-            on_line=lambda line: heard[line].set(),
-            on_start=started.append,
-        )
+    line = "trap 'echo asked to end; sleep 0.3; touch cleaned; exit' TERM; echo ready; while :; do sleep 0.05; done"
+    call = run_process(
+        shell(line, tmp_path),
+        log=tmp_path / "log",
+        limits=Limits(grace_seconds=30),
+        on_line=lambda line: heard[line].set(),
     )
+    task = asyncio.create_task(call)
     await heard["ready"].wait()
     task.cancel()
     await heard["asked to end"].wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert group_is_gone(started[0].pid)
+    assert (tmp_path / "cleaned").exists()
     assert not children()
 
 

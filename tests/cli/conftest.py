@@ -1,13 +1,12 @@
-"""Fixtures that drive the command line: real processes, and one local Prefect server for the whole session."""
+"""Fixtures that drive the command line: real processes, in repositories of a person's."""
 
 import json
 import os
 import select
 import shlex
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -16,22 +15,11 @@ import pytest
 import yaml
 
 from graftline.demo import agent
-from graftline.server import read_address
 from tests.conftest import MakeRepository, run_git
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 100
 """How long a process may take before the test gives up: far longer than it does."""
-HOLD_SERVER = """
-import asyncio, pathlib, sys
-from graftline.server import local_server
-async def main():
-    async with local_server(pathlib.Path(sys.argv[1]), say=print):
-        print("up", flush=True)
-        await asyncio.to_thread(sys.stdin.read)
-asyncio.run(main())
-"""
-
 NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 Step = dict[str, object]
@@ -184,30 +172,6 @@ class Meeting:
     def release(self) -> None:
         """Let the agent go on."""
         self.go_on.write_text("go\n")
-
-
-@pytest.fixture(scope="session")
-def served_state_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A state directory whose local Prefect server is up; it is started once for all tests of the session."""
-    folder = tmp_path_factory.mktemp("state")
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD_SERVER, str(folder)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        assert holder.stdout is not None
-        assert any(line == "up\n" for line in holder.stdout)
-        yield folder
-    finally:
-        holder.communicate()
-        address = read_address(folder)
-        if address is not None:
-            os.killpg(address.pid, signal.SIGKILL)
-    assert address is None, "the last client has stopped the server"
 
 
 MakeProject = Callable[..., Project]

@@ -6,14 +6,16 @@ from contextlib import contextmanager
 from uuid import UUID
 
 import pytest
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import PrefectClient, get_client
 from prefect.states import Cancelling
 
 from graftline.journal import Entry, EventKind, listening
 from graftline.process import ProcessIdentity, is_alive
 from graftline.report.model import RunState, exit_code
+from graftline.run import RUN_TIMED_OUT
 from graftline.tasks import watch
-from tests.pipeline import Built, Project, Script, hanging, runs_flows, shell, task, write
+from tests.leftovers import processes_below
+from tests.pipeline import Built, Project, Script, Tables, hanging, runs_flows, shell, task, write
 
 pytestmark = runs_flows
 
@@ -28,7 +30,7 @@ def when(event: EventKind, text: str = "") -> Iterator[asyncio.Event]:
     loop = asyncio.get_running_loop()
 
     def listen(entry: Entry) -> None:
-        if entry.event is event and text in str(entry.data.get("text", "")):
+        if entry.event is event and text in str(entry.data):
             loop.call_soon_threadsafe(seen.set)
 
     with listening(listen):
@@ -91,6 +93,74 @@ async def test_a_run_that_is_cancelled_on_the_server_ends_its_agents_and_is_canc
     check_salvaged(project, built)
     assert built.report.reason == "cancelled by request; nothing landed; what was finished is kept"
     assert (built.state.is_cancelled(), built.state.message) == (True, built.report.reason)
+
+
+def deaf_tests(when: str) -> Tables:
+    """Settings with a test command that ignores SIGTERM and never ends, where a condition holds."""
+    line = f"{when} || exit 0; trap '' TERM; while :; do sleep 0.05; done"
+    return {"test": {"command": ["sh", "-c", line]}}
+
+
+def check_nothing_is_left(project: Project, built: Built) -> None:
+    """What must hold when a run ends while its tests run."""
+    assert not processes_below(built.folder.store.folder)
+    assert not list(built.folder.worktrees.iterdir())
+    assert (built.report.landed_commit, built.report.branch) == (None, None)
+    assert project.git("branch", "--format=%(refname:short)") == "main"
+
+
+async def test_a_run_that_is_cancelled_while_its_tests_run_ends_them_and_lands_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.1)
+    project.configure({"only": [write("only.txt")]}, {}, deaf_tests("test -e only.txt"))
+    run_id = await project.schedule([task("only")])
+    with when(EventKind.VERIFY_STARTED, "candidate") as testing:
+        running = asyncio.create_task(project.enter(run_id))
+        await asyncio.wait({running, asyncio.create_task(testing.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        async with get_client() as client:
+            await client.set_flow_run_state(UUID(run_id), Cancelling())
+        built = await running
+
+    check_nothing_is_left(project, built)
+    assert built.states == {"only": "succeeded"}
+    assert built.report.state is RunState.CANCELLED
+    assert built.state.is_cancelled()
+
+
+async def test_a_run_whose_time_is_up_while_its_tests_run_ends_them_and_calls_nobody(project: Project) -> None:
+    settings = {**deaf_tests("true"), "timeouts": {"run_seconds": 1.0}}
+    built = await project.build([task("only")], {"only": [write("only.txt")]}, settings=settings)
+
+    check_nothing_is_left(project, built)
+    assert built.states == {"only": "not-run"}
+    assert (built.report.state, built.report.cost_usd) == (RunState.FAILED, 0.0)
+    assert built.report.reason.startswith(RUN_TIMED_OUT)
+    assert built.state.is_failed()
+
+
+async def is_running(client: PrefectClient, run_id: str) -> bool:
+    state = (await client.read_flow_run(UUID(run_id))).state
+    return state is not None and state.is_running()
+
+
+async def test_a_run_that_is_cancelled_at_its_very_start_is_cancelled(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.1)
+    project.configure(SCRIPT, {}, hanging())
+    run_id = await project.schedule(TASKS)
+    running = asyncio.create_task(project.enter(run_id))
+    async with get_client() as client:
+        while not await is_running(client, run_id):  # noqa: ASYNC110  the server tells nobody by itself
+            await asyncio.sleep(0.02)
+        await client.set_flow_run_state(UUID(run_id), Cancelling())
+    built = await running
+
+    check_nothing_is_left(project, built)
+    assert built.states["after"] == "not-run"
+    assert built.report.state is RunState.CANCELLED
+    assert built.state.is_cancelled()
 
 
 async def test_work_that_cannot_be_kept_stays_where_it_is_and_the_run_says_where(project: Project) -> None:

@@ -1,0 +1,72 @@
+"""A plan of agents that are hard to stop: each writes a file, says that it is at work, and would work for ever.
+
+`polite` finishes its file when it is told to end. `stubborn` ignores every signal it can, and so does the process that
+it put into a session of its own. `parting` ends when it is told to and leaves such a process behind, which holds its
+stdout. `queued` waits for its turn, `after` for `polite`.
+"""
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from tests.conftest import run_git
+
+WORKING = ("polite", "stubborn", "parting")
+_DEAF = "trap '' TERM INT HUP; "
+_LINES = {
+    "polite": "trap 'sleep 1; echo half > polite.txt; exit' TERM; {begin}; sleep 600 & wait",
+    "stubborn": _DEAF + "setsid sh -c 'echo > {signals}/stubborn-child; sleep 600' & {begin}; sleep 600; wait",
+    "parting": "setsid sh -c {deaf_child} & {begin}; wait",
+    "queued": "echo content > queued.txt",
+}
+_BEGIN = "echo {text} > {task}.txt; until test -e {wait}; do sleep 0.02; done; echo > {signals}/{task}"
+PLAN = {
+    "version": "1",
+    "title": "Hard to stop",
+    "tasks": [
+        *({"id": task, "agent": task, "prompt": f"do {task}"} for task in (*WORKING, "queued")),
+        {"id": "after", "agent": "queued", "prompt": "do after", "depends_on": ["polite"]},
+    ],
+}
+
+
+def write_project(folder: Path, *, timeouts: Mapping[str, float], test: str = "true") -> Path:
+    """A repository with such agents and a plan for them; `signals` beside it is where they say that they work."""
+    signals = folder / "signals"
+    signals.mkdir(parents=True)
+    quoted = shlex.quote(str(signals))
+    deaf_child = shlex.quote(f"{_DEAF}echo > {quoted}/parting-child; sleep 600; wait")
+    tables: dict[str, dict[str, object]] = {
+        "agent": {"backend": "queued", "max_concurrent": len(WORKING)},
+        "test": {"command": ["sh", "-c", test]},
+        "retries": {"max_per_task": 0},
+        "timeouts": dict(timeouts),
+    }
+    for task, line in _LINES.items():
+        child = "." if task == "polite" else f"{quoted}/{task}-child"
+        text = "a quarter" if task == "polite" else "half"
+        begin = _BEGIN.format(task=task, text=text, wait=child, signals=quoted)
+        command = line.format(begin=begin, signals=quoted, deaf_child=deaf_child)
+        tables[f"agents.{task}"] = {"type": "command", "command": ["sh", "-c", command], "cost_usd": 0.0}
+    repository = folder / "repository"
+    repository.mkdir()
+    (repository / "graftline.toml").write_text(
+        "".join(
+            f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+            for name, values in tables.items()
+        )
+    )
+    (repository / "plan.yaml").write_text(yaml.safe_dump(PLAN, sort_keys=False))
+    run_git(repository, "init", "-q", "-b", "main")
+    run_git(repository, "add", "-A")
+    run_git(repository, "-c", "user.name=Person", "-c", "user.email=person@example.com", "commit", "-qm", "First")
+    return repository
+
+
+def are_at_work(repository: Path) -> bool:
+    """Whether every agent that has a slot is at work, with what it has started."""
+    begun = {path.name for path in (repository.parent / "signals").iterdir()}
+    return begun >= {*WORKING, "stubborn-child", "parting-child"}
