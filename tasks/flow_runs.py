@@ -3,7 +3,7 @@
 Nobody tells the server that a process was killed: its rows say Running for ever, unless somebody who knows says so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
@@ -58,8 +58,12 @@ async def make_ready(client: PrefectClient, run_id: str) -> FlowRun:
     return await client.read_flow_run(flow_run.id)
 
 
-async def crash_dead_flow_runs(client: PrefectClient, environ: Mapping[str, str]) -> None:
-    """End the flow runs that the server takes for running although their process died and was looked after."""
+async def crash_dead_flow_runs(client: PrefectClient, environ: Mapping[str, str], found: Collection[str]) -> None:
+    """End what the server takes for running although its process died and was looked after.
+
+    That is every such flow run, also one that was looked after while no server was up, and all parts of those that were
+    `found` dead just now: whoever started a deployment's run may have ended the flow run already, and nothing else.
+    """
     state_dir = state_directory(environ)
     running = await client.read_flow_runs(flow_run_filter=FlowRunFilter(state=_in(GOES_ON)))
     for flow_run in running:
@@ -69,6 +73,10 @@ async def crash_dead_flow_runs(client: PrefectClient, environ: Mapping[str, str]
         report = read_report(folder)
         await client.set_flow_run_state(flow_run.id, Crashed(message=report.reason if report else KILLED), force=True)
         await crash_parts(client, flow_run.id)
+    for run_id in found:
+        folder = find_place(state_dir, run_id)
+        if folder is not None and holder_of(folder.path) is None:
+            await crash_parts(client, UUID(run_id))
 
 
 async def crash_parts(client: PrefectClient, flow_run_id: UUID, *, but: UUID | None = None) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,13 +73,13 @@ def say_what_was_found_dead(*, tell_server: bool) -> None:
     The server is told when it is up. A command that carries out a run leaves it to that run.
     """
     said = asyncio.run(look_after_dead_runs(os.environ))
-    for sentence in said:
+    for sentence in said.values():
         stderr_console().say(sentence)
     if said and tell_server:
-        asyncio.run(_tell_server())
+        asyncio.run(_tell_server(said))
 
 
-async def _tell_server() -> None:
+async def _tell_server(found: Collection[str]) -> None:
     server = running_server(state_place(os.environ))
     if server is None:
         return
@@ -90,7 +91,7 @@ async def _tell_server() -> None:
 
     try:
         async with get_client() as client:
-            await crash_dead_flow_runs(client, os.environ)
+            await crash_dead_flow_runs(client, os.environ, found)
     except httpx.HTTPError as error:  # the next run tells it
         stderr_console().say(f"the Prefect server could not be told: {error}")
 

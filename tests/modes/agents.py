@@ -1,8 +1,9 @@
-"""A plan of agents that are hard to stop: each writes a file, says that it is at work, and would work for ever.
+"""Two plans: one of agents that are hard to stop, and one of five tasks whose third does what the mood is.
 
-`polite` finishes its file when it is told to end. `stubborn` ignores every signal it can, and so does the process that
-it put into a session of its own. `parting` ends when it is told to and leaves such a process behind, which holds its
-stdout. `queued` waits for its turn, `after` for `polite`.
+Of those that are hard to stop, each writes a file, says that it is at work, and would work for ever. `polite` finishes
+its file when it is told to end. `stubborn` ignores every signal it can, and so does the process that it put into a
+session of its own. `parting` ends when it is told to and leaves such a process behind, which holds its stdout. `queued`
+waits for its turn, `after` for `polite`.
 """
 
 import json
@@ -15,6 +16,18 @@ import yaml
 from tests.conftest import run_git
 
 WORKING = ("polite", "stubborn", "parting")
+FIVE = ("one", "two", "three", "four", "five")
+_MOODY = """
+echo $GRAFTLINE_TASK_ID >> {signals}/calls
+case $GRAFTLINE_TASK_ID-$(cat {signals}/mood) in
+three-fails) exit 1 ;;
+three-waits)
+  echo half > three.txt
+  echo $GRAFTLINE_TASK_ATTEMPT > {signals}/waiting
+  while grep -q waits {signals}/mood; do sleep 0.05; done ;;
+esac
+echo whole > $GRAFTLINE_TASK_ID.txt
+"""
 _DEAF = "trap '' TERM INT HUP; "
 _LINES = {
     "polite": "trap 'sleep 1; echo half > polite.txt; exit' TERM; {begin}; sleep 600 & wait",
@@ -51,6 +64,45 @@ def write_project(folder: Path, *, timeouts: Mapping[str, float], test: str = "t
         begin = _BEGIN.format(task=task, text=text, wait=child, signals=quoted)
         command = line.format(begin=begin, signals=quoted, deaf_child=deaf_child)
         tables[f"agents.{task}"] = {"type": "command", "command": ["sh", "-c", command], "cost_usd": 0.0}
+    return _write_repository(folder, tables, PLAN)
+
+
+def write_moody_project(folder: Path) -> Path:
+    """A repository with a plan of five tasks; in `signals` beside it are the mood, and a line per call of an agent.
+
+    In the mood `fails` the third task fails, and in the mood `waits` it waits until the mood is another.
+    """
+    signals = folder / "signals"
+    signals.mkdir(parents=True)
+    set_mood(folder / "repository", "fails")
+    tables: dict[str, dict[str, object]] = {
+        "agent": {"backend": "moody"},
+        "agents.moody": {
+            "type": "command",
+            "command": ["sh", "-c", _MOODY.format(signals=shlex.quote(str(signals)))],
+            "cost_usd": 0.0,
+        },
+        "test": {"command": ["true"]},
+        "retries": {"max_per_task": 0},
+    }
+    tasks = [{"id": task, "prompt": f"do {task}", "writes": [f"{task}.txt"]} for task in FIVE]
+    return _write_repository(folder, tables, {"version": "1", "title": "Five", "tasks": tasks})
+
+
+def set_mood(repository: Path, mood: str) -> None:
+    """Decide what the third task does."""
+    file = repository.parent / "signals" / "mood"
+    file.with_suffix(".new").write_text(f"{mood}\n")
+    file.with_suffix(".new").replace(file)
+
+
+def waiting_attempt(repository: Path) -> str:
+    """The number of the attempt in which the third task waited last; empty when it has not."""
+    file = repository.parent / "signals" / "waiting"
+    return file.read_text().strip() if file.exists() else ""
+
+
+def _write_repository(folder: Path, tables: Mapping[str, Mapping[str, object]], plan: Mapping[str, object]) -> Path:
     repository = folder / "repository"
     repository.mkdir()
     (repository / "graftline.toml").write_text(
@@ -59,7 +111,7 @@ def write_project(folder: Path, *, timeouts: Mapping[str, float], test: str = "t
             for name, values in tables.items()
         )
     )
-    (repository / "plan.yaml").write_text(yaml.safe_dump(PLAN, sort_keys=False))
+    (repository / "plan.yaml").write_text(yaml.safe_dump(dict(plan), sort_keys=False))
     run_git(repository, "init", "-q", "-b", "main")
     run_git(repository, "add", "-A")
     run_git(repository, "-c", "user.name=Person", "-c", "user.email=person@example.com", "commit", "-qm", "First")

@@ -130,6 +130,14 @@ class Started:
         self.wait_until("ended", lambda: not is_alive(self.orchestrator))
         return None
 
+    def graftline(self, *arguments: str) -> str:
+        """What a command of a person's says on stderr; its exit code is 0."""
+        command = [sys.executable, "-P", "-m", "graftline", *arguments]
+        env = self.installation.env(self.mode)
+        done = subprocess.run(command, cwd=self.repository, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stderr
+
     def told(self) -> str:
         """Everything that helps to see why a test failed."""
         said = [path.read_text() for path in (self.repository.parent / "stderr",) if path.exists()]

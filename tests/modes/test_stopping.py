@@ -53,6 +53,7 @@ EVENTS = [
     Event("sigterm", RunState.CANCELLED, "CRASHED", 143, ENDED_BY_SIGNAL, (signal.SIGTERM,)),
     Event("sigint-twice", RunState.CANCELLED, "CRASHED", 130, ENDED_BY_SIGNAL, (signal.SIGINT, signal.SIGINT)),
     Event("sigterm-twice", RunState.CANCELLED, "CRASHED", 143, ENDED_BY_SIGNAL, (signal.SIGTERM, signal.SIGTERM)),
+    Event("kill", RunState.CRASHED, "CRASHED", -9, "was killed or died; nothing landed", (signal.SIGKILL,)),
     Event("cancel", RunState.CANCELLED, "CANCELLED", 1, "cancelled by request; nothing landed", is_cancelled=True),
 ]
 
@@ -79,6 +80,9 @@ def carry_out(installation: Installation, mode: Mode, event: Event, folder: Path
             if index:  # while the others are being ended, and what they wrote is being kept
                 run.wait_until("ending its agents", lambda: not run.processes() >= at_work)
             os.kill(run.orchestrator, number)
+        if signal.SIGKILL in event.signals:  # the next command looks after what is left, whichever it is
+            run.wait_until("dead", lambda: not is_alive(run.orchestrator))
+            run.graftline("status")
         if not event.timeouts:
             run.wait_until("rid of its agents", lambda: not run.processes(), seconds=10)
         return Stopped(run, run.finish())
