@@ -21,6 +21,8 @@ from graftline.report.model import EXIT_CODES, HealOutcome, Report, TaskState
 from graftline.request import BuildRequest, RequestLimits
 from graftline.settings import Settings
 from graftline.spellings.plan_file import PlanFile, TaskDefaults
+from tests.modes.started import Mode
+from tests.modes.test_stopping import EVENTS
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -163,6 +165,21 @@ def test_the_page_on_deployments_lists_every_key_of_a_request() -> None:
     keys = {*BuildRequest.model_fields, *(f"limits.{name}" for name in RequestLimits.model_fields)} - {"limits"}
 
     assert set(table(DOCS / "deployments.md", "key of the request")) == keys
+
+
+def test_the_page_on_operations_names_a_test_in_each_cell() -> None:
+    rows = table(DOCS / "operations.md", "event")
+    named = [re.findall(r"`([\w-]+)`$", cell) for cells in rows.values() for cell in cells]
+
+    assert {name for [name] in named} == {f"{event}-{mode}" for event in EVENTS for mode in Mode} | set(Mode)
+    assert len(named) == (len(EVENTS) + 1) * len(Mode)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_tests_that_a_page_names_exist(page: Path) -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)", page.read_text())
+
+    assert [name for file, name in named if f"def {name}(" not in (ROOT / file).read_text()] == []
 
 
 def test_every_file_of_the_architecture_table_exists() -> None:
