@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 CONSTRAINTS ?= --constraint requirements.lock
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 PYTEST_ARGS ?=
+# Most tests wait for other processes, so two workers take half the time; `make test WORKERS=` goes without.
+WORKERS ?= -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types contracts coverage agents bench lock clean
@@ -31,10 +33,10 @@ demo: $(VENV)/.runtime ## run a plan end to end with a scripted agent: no key, n
 	$(BIN)/graftline demo
 
 test: $(VENV)/.develop ## run the test suite
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(WORKERS) $(PYTEST_ARGS)
 
 coverage: $(VENV)/.develop ## run the test suite and report what it covers
-	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(WORKERS) --cov --cov-report=term $(PYTEST_ARGS)
 
 lint: $(VENV)/.develop ## check format and lint
 	$(BIN)/ruff format --check .

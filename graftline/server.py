@@ -26,6 +26,9 @@ from graftline.server_process import ServerArgv, answers, end_server, prefect_se
 from graftline.server_rows import wait_for_rows
 
 WATCH_SECONDS = 1.0
+POLL_SECONDS = 0.05
+# A git that is being started has our lock, too, between fork and exec: without a second look we took it for a client.
+FORK_SECONDS = 0.5
 # A server that dies again within the minute, and again, will not stay up, whatever is tried.
 MOST_RESTARTS = 3
 STEADY_SECONDS = 60.0
@@ -142,7 +145,10 @@ async def stop_server(state_dir: Path) -> bool:
     if not folder.path.exists():
         return True
     alone = FileLock(folder.clients_lock)
-    if not alone.try_acquire():
+    with anyio.move_on_after(FORK_SECONDS):
+        while not alone.try_acquire():  # noqa: ASYNC110 - nothing tells when a lock is free
+            await anyio.sleep(POLL_SECONDS)
+    if not alone.is_held:
         return False
     try:
         address = folder.read_address()

@@ -18,6 +18,8 @@ from tests.leftovers import end_leftovers, processes_in
 pytest_plugins = ["tests.installation", "tests.local_server", "tests.pipeline", "tests.session_server"]
 
 MakeRepository = Callable[..., Path]
+SESSION_SERVERS = ("installation", "served_state_dir", "prefect_server", "claude_binary")
+"""Session fixtures that start Prefect servers, or are used with one; the first that a test needs decides."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,6 +31,16 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.update(PREFECT_HOME=home, PREFECT_SERVER_ANALYTICS_ENABLED="false", DO_NOT_TRACK="1")
     # One cache for all tests, so that only the first local Prefect server has to build a database.
     os.environ["XDG_CACHE_HOME"] = str(Path(home, "cache"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share expensive servers on one worker of pytest-xdist; without it, the mark says nothing."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        server = next((name for name in SESSION_SERVERS if name in fixtures), None)
+        if server is not None:
+            item.add_marker(pytest.mark.xdist_group(server))
 
 
 def run_git(folder: Path, *arguments: str) -> str:
