@@ -84,22 +84,22 @@ async def reopen_run(folder: RunFolder, environ: Mapping[str, str]) -> Run:
     return run
 
 
-async def look_after_dead_runs(environ: Mapping[str, str]) -> dict[str, str]:
-    """End and keep what dead processes left of any run in the state directory; by run id, a sentence that says so."""
-    said: dict[str, str] = {}
+async def look_after_dead_runs(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """End and keep what dead processes left of any run in the state directory; a sentence for each such run."""
+    said: list[str] = []
     for folder in find_dead(state_place(environ)):
         try:
             run = await reopen_run(folder, environ)
         except (RunBusyError, RepositoryError):  # somebody else was faster; there is nothing to keep its work for
             continue
         except GraftlineError as error:
-            said[folder.id] = f"run {folder.id} died, and what it left cannot be looked after: {error}"
+            said.append(f"run {folder.id} died, and what it left cannot be looked after: {error}")
             continue
         close_run(run)
         if run.recovered:
             name = run.pinned.name
-            said[folder.id] = f"run {name}: {run.recovered}; go on with it: graftline resume {name}"
-    return said
+            said.append(f"run {name}: {run.recovered}; go on with it: graftline resume {name}")
+    return tuple(said)
 
 
 def take_changes(run: Run, today: Today) -> None:

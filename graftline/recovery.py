@@ -20,6 +20,7 @@ from graftline.healing import record_heal
 from graftline.journal import Entry, EventKind, Journal, unheard
 from graftline.lease import holder_of
 from graftline.ledger import Role
+from graftline.private_files import write_file
 from graftline.process import ProcessIdentity, end_family, end_group
 from graftline.records import AttemptRecord, read_record
 from graftline.retirement import remove_retired
@@ -87,6 +88,7 @@ async def recover(run: Run, ended: tuple[str, ...]) -> str:
         if ended:
             told += f"; ended what it left running: {', '.join(ended)}"
         run.journal.append(EventKind.WARNING, text=told, found_dead=True)
+        write_file(run.folder.untold, b"")
         for entry in entries:
             if entry.event is EventKind.ATTEMPT_STARTED:
                 await _finish(run, entry, entries)

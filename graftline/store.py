@@ -144,6 +144,11 @@ class RunFolder:
         return self.path / "report.md"
 
     @property
+    def untold(self) -> Path:
+        """A file that is there from the moment this run was found dead until its Prefect server was told."""
+        return self.path / "untold"
+
+    @property
     def worktrees(self) -> Path:
         """The folder with this run's working trees."""
         return self.store.worktrees / self.id
@@ -252,6 +257,11 @@ def find_place(state_dir: Path, run_id: str) -> RunFolder | None:
 def all_runs(state_dir: Path) -> list[RunFolder]:
     """Every run that has left anything in a state directory."""
     return [RunFolder(path) for path in sorted(state_dir.glob("repos/*/runs/*"))]
+
+
+def untold_runs(state_dir: Path) -> list[RunFolder]:
+    """The runs that were found dead and whose Prefect server does not know it yet."""
+    return [RunFolder(path.parent) for path in sorted(state_dir.glob("repos/*/runs/*/untold"))]
 
 
 def run_name(title: str, run_id: str) -> str:

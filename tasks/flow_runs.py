@@ -3,7 +3,7 @@
 Nobody tells the server that a process was killed: its rows say Running for ever, unless somebody who knows says so.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
@@ -11,8 +11,6 @@ from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterId,
     FlowRunFilterParentFlowRunId,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
     TaskRunFilter,
     TaskRunFilterState,
     TaskRunFilterStateType,
@@ -22,11 +20,9 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling, Crashed, Pending
 
 from graftline.lease import holder_of
-from graftline.recovery import is_unended
 from graftline.report.files import read_report
-from graftline.store import find_place, state_directory
+from graftline.store import state_directory, untold_runs
 
-GOES_ON = [StateType.RUNNING, StateType.CANCELLING]
 UNFINISHED = [kind for kind in StateType if kind not in TERMINAL_STATES]
 KILLED = "its process was killed or died"
 
@@ -58,25 +54,24 @@ async def make_ready(client: PrefectClient, run_id: str) -> FlowRun:
     return await client.read_flow_run(flow_run.id)
 
 
-async def crash_dead_flow_runs(client: PrefectClient, environ: Mapping[str, str], found: Collection[str]) -> None:
-    """End what the server takes for running although its process died and was looked after.
+async def tell_of_dead_runs(client: PrefectClient, environ: Mapping[str, str]) -> None:
+    """Crash the flow runs, with all their parts, of runs that were found dead, where this server knows them.
 
-    That is every such flow run, also one that was looked after while no server was up, and all parts of those that were
-    `found` dead just now: whoever started a deployment's run may have ended the flow run already, and nothing else.
+    One that somebody carries out again by now is left to them.
     """
-    state_dir = state_directory(environ)
-    running = await client.read_flow_runs(flow_run_filter=FlowRunFilter(state=_in(GOES_ON)))
-    for flow_run in running:
-        folder = find_place(state_dir, str(flow_run.id))
-        if folder is None or holder_of(folder.path) is not None or is_unended(folder):
+    for folder in untold_runs(state_directory(environ)):
+        if holder_of(folder.path) is not None:
             continue
-        report = read_report(folder)
-        await client.set_flow_run_state(flow_run.id, Crashed(message=report.reason if report else KILLED), force=True)
+        try:
+            flow_run = await client.read_flow_run(UUID(folder.id))
+        except ObjectNotFound:  # it is another server's
+            continue
         await crash_parts(client, flow_run.id)
-    for run_id in found:
-        folder = find_place(state_dir, run_id)
-        if folder is not None and holder_of(folder.path) is None:
-            await crash_parts(client, UUID(run_id))
+        if flow_run.state is not None and not flow_run.state.is_final():
+            report = read_report(folder)
+            message = report.reason if report else KILLED
+            await client.set_flow_run_state(flow_run.id, Crashed(message=message), force=True)
+        folder.untold.unlink(missing_ok=True)
 
 
 async def crash_parts(client: PrefectClient, flow_run_id: UUID, *, but: UUID | None = None) -> None:
@@ -93,7 +88,3 @@ async def crash_parts(client: PrefectClient, flow_run_id: UUID, *, but: UUID | N
     for task_run in left:
         if task_run.id != but:
             await client.set_task_run_state(task_run.id, Crashed(message=KILLED), force=True)
-
-
-def _in(kinds: list[StateType]) -> FlowRunFilterState:
-    return FlowRunFilterState(type=FlowRunFilterStateType(any_=kinds))

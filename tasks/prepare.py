@@ -13,7 +13,7 @@ from graftline.blocks import ClaudeCode, Command, to_profile
 from graftline.opening import enter_run, look_after_dead_runs
 from graftline.request import BuildRequest
 from graftline.run import Run
-from graftline.tasks.flow_runs import crash_dead_flow_runs, crash_parts
+from graftline.tasks.flow_runs import crash_parts, tell_of_dead_runs
 
 logger = logging.getLogger(__name__)
 
@@ -23,15 +23,15 @@ async def prepare(request: BuildRequest, run_id: str) -> Run:
     """The open run of a request; entered again, the one that was pinned the first time."""
     # Or the run's first sentences were lost; what its settings say of it is known only after them.
     logging.getLogger("graftline").setLevel(logging.INFO)
-    found = await look_after_dead_runs(os.environ)
-    for said in found.values():
+    for said in await look_after_dead_runs(os.environ):
         logger.warning("%s", said)
     run = await enter_run(request, run_id, os.environ, blocks=await load_blocks(request.agent))
     logging.getLogger("graftline").setLevel(run.settings.logging.level)
     async with get_client() as client:
         await client.update_flow_run(UUID(run_id), name=run.pinned.name)
-        await crash_dead_flow_runs(client, os.environ, found)
+        await tell_of_dead_runs(client, os.environ)
         await crash_parts(client, UUID(run_id), but=runtime.task_run.id and UUID(runtime.task_run.id))
+        run.folder.untold.unlink(missing_ok=True)
     return run
 
 

@@ -213,11 +213,14 @@ async def test_grandchild_in_a_session_of_its_own_does_not_block(tmp_path: Path)
 @pytest.mark.parametrize("ending", [Ending.EXITED, Ending.TIMED_OUT])
 async def test_family_that_left_the_group_is_ended_and_no_other(tmp_path: Path, ignore: str, ending: Ending) -> None:
     waiting = f"{ignore}echo >> ready; while :; do sleep 0.02; done"
-    both = f"setsid sh -c {shlex.quote(waiting)} & FAMILY={tmp_path}/other setsid sh -c {shlex.quote(waiting)} & echo $!"
+    both = (
+        f"setsid sh -c {shlex.quote(waiting)} & FAMILY={tmp_path}/other setsid sh -c {shlex.quote(waiting)} & echo $!"
+    )
     script = f"{both}; until [ $(wc -l < ready) = 2 ]; do sleep 0.02; done 2> /dev/null"
     if ending is Ending.TIMED_OUT:
         script += "; sleep 600"
-    command = replace(shell(script, tmp_path), env={"PATH": os.environ["PATH"], "FAMILY": f"{tmp_path}/one"}, family="FAMILY")
+    env = {"PATH": os.environ["PATH"], "FAMILY": f"{tmp_path}/one"}
+    command = replace(shell(script, tmp_path), env=env, family="FAMILY")
     (tmp_path / "ready").touch()
     limits = replace(PATIENT, wall_seconds=2) if ending is Ending.TIMED_OUT else PATIENT
     result, [other] = await run(command, tmp_path / "log", limits)

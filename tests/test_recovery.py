@@ -26,7 +26,7 @@ from graftline.recovery import find_dead, is_unended
 from graftline.report.files import read_report
 from graftline.report.model import RunState, TaskState
 from graftline.run import Run, close_run
-from graftline.store import state_place
+from graftline.store import state_place, untold_runs
 from graftline.workspace import cut_workspace
 from tests.leftovers import processes_in
 from tests.pipeline import Project, task, write
@@ -115,7 +115,7 @@ async def test_agents_are_ended_with_what_they_started_and_their_work_is_kept(of
         assert find_dead(state_place(os.environ)) == [left.run.folder]
         heard: list[Entry] = []
         with listening(heard.append):
-            (said,) = (await look_after_dead_runs(os.environ)).values()
+            (said,) = await look_after_dead_runs(os.environ)
         assert agent.wait(timeout=10) == -9
     assert processes_in([left.run.folder.worktrees]) == processes_in([])
 
@@ -142,7 +142,8 @@ async def test_agents_are_ended_with_what_they_started_and_their_work_is_kept(of
     assert [task.state for task in report.tasks] == [TaskState.CANCELLED, TaskState.NOT_RUN]
     assert list(left.run.folder.worktrees.iterdir()) == []
     assert find_dead(state_place(os.environ)) == []
-    assert await look_after_dead_runs(os.environ) == {}
+    assert untold_runs(state_place(os.environ)) == [left.run.folder], "the Prefect server is told when it is up"
+    assert await look_after_dead_runs(os.environ) == ()
 
 
 async def test_a_process_that_only_has_the_number_of_an_agent_is_left_alone(offline_project: Project) -> None:
@@ -239,7 +240,7 @@ async def test_a_run_that_somebody_else_looks_after_is_left_to_them(offline_proj
     left.run.lease.release()
     other = await Lease.acquire(left.run.folder.path)
     assert find_dead(state_place(os.environ)) == []
-    assert await look_after_dead_runs(os.environ) == {}
+    assert await look_after_dead_runs(os.environ) == ()
     other.release()
     assert is_unended(left.run.folder)
 
@@ -251,12 +252,12 @@ async def test_agents_of_a_run_whose_repository_is_gone_are_ended_and_its_work_w
     with agent_of(left, "import signal; signal.pause()") as agent:
         left.run.lease.release()
         offline_project.path.rename(tmp_path / "elsewhere")
-        assert await look_after_dead_runs(os.environ) == {}, "nobody is told of it at every command"
+        assert await look_after_dead_runs(os.environ) == (), "nobody is told of it at every command"
         assert agent.wait(timeout=10) == -15
 
     assert (left.place.worktree / "half.txt").exists()
     (tmp_path / "elsewhere").rename(offline_project.path)
-    (said,) = (await look_after_dead_runs(os.environ)).values()
+    (said,) = await look_after_dead_runs(os.environ)
     assert left.place.salvage_ref in said
 
 

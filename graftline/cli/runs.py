@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from graftline.opening import look_after_dead_runs
 from graftline.pinned import PinnedRun, read_pinned
 from graftline.server import Server, client_environment, configured_server, read_address
 from graftline.server_folder import ServerFolder
-from graftline.store import RunFolder, find_run, repository_place, state_place
+from graftline.store import RunFolder, find_run, repository_place, state_place, untold_runs
 
 
 @dataclass(frozen=True)
@@ -73,13 +72,13 @@ def say_what_was_found_dead(*, tell_server: bool) -> None:
     The server is told when it is up. A command that carries out a run leaves it to that run.
     """
     said = asyncio.run(look_after_dead_runs(os.environ))
-    for sentence in said.values():
+    for sentence in said:
         stderr_console().say(sentence)
-    if said and tell_server:
-        asyncio.run(_tell_server(said))
+    if tell_server and untold_runs(state_place(os.environ)):
+        asyncio.run(_tell_server())
 
 
-async def _tell_server(found: Collection[str]) -> None:
+async def _tell_server() -> None:
     server = running_server(state_place(os.environ))
     if server is None:
         return
@@ -87,11 +86,11 @@ async def _tell_server(found: Collection[str]) -> None:
     import httpx  # noqa: PLC0415  comes with Prefect
     from prefect.client.orchestration import get_client  # noqa: PLC0415  now that the server's address is known
 
-    from graftline.tasks.flow_runs import crash_dead_flow_runs  # noqa: PLC0415  imports Prefect
+    from graftline.tasks.flow_runs import tell_of_dead_runs  # noqa: PLC0415  imports Prefect
 
     try:
         async with get_client() as client:
-            await crash_dead_flow_runs(client, os.environ, found)
+            await tell_of_dead_runs(client, os.environ)
     except httpx.HTTPError as error:  # the next run tells it
         stderr_console().say(f"the Prefect server could not be told: {error}")
 

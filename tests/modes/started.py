@@ -141,6 +141,8 @@ class Started:
     def told(self) -> str:
         """Everything that helps to see why a test failed."""
         said = [path.read_text() for path in (self.repository.parent / "stderr",) if path.exists()]
+        if self.run_id:
+            said.append(str(self.api.row(f"/flow_runs/{self.run_id}")["state"]))
         try:
             said += [entry.model_dump_json() for entry in self.entries]
         except ValueError:
