@@ -12,16 +12,11 @@ from graftline import __version__
 from graftline.cli.boundary import exit_code_of, nobody_listens
 
 
-def _is_told(default: object) -> object:
-    """Whether a default says anything: "not given" does not."""
-    return default not in ("", False)
-
-
 app = App(
     name="graftline",
     help="Run a plan of coding tasks with AI agents in parallel git worktrees; what lands is what was tested.",
     version=__version__,
-    default_parameter=Parameter(show_default=_is_told),
+    default_parameter=Parameter(show_default=False),  # most only say that something is not given
     suppress_keyboard_interrupt=False,  # it would turn into an exit before anybody can say what it ended
 )
 app.command("graftline.cli.run:run", name="run", help="Run a plan: agents, merge, tests, heal, landing.")

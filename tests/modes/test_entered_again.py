@@ -119,7 +119,7 @@ def go_through(installation: Installation, mode: Mode, folder: Path) -> Entered:
 
         enter_for_attempt(run, 3)
         entered.still_there = entered.left & run.processes()
-        run.api.cancel(run.run_id)
+        run.graftline("abort", run.run_id)
         entered.states.append(state_at_end(run, "CANCELLED"))
 
         enter_for_attempt(run, 4)
