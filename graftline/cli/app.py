@@ -11,7 +11,6 @@ from cyclopts import App, Parameter
 from graftline import __version__
 from graftline.cli.boundary import exit_code_of, nobody_listens
 
-
 app = App(
     name="graftline",
     help="Run a plan of coding tasks with AI agents in parallel git worktrees; what lands is what was tested.",
