@@ -20,7 +20,7 @@ from tests.conftest import run_git
 from tests.leftovers import PROC, processes_below
 from tests.modes.api import PrefectApi, Row
 
-PATIENCE_SECONDS = 150
+PATIENCE_SECONDS = 100
 """How long a test waits for what it does not measure."""
 
 

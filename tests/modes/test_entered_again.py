@@ -85,6 +85,14 @@ def enter_for_attempt(run: Started, number: int) -> None:
     run.wait_until(f"at attempt {number}", is_there)
 
 
+def wait_for_prefect(run: Started) -> None:
+    """Wait until who starts a deployment's runs has done with a cancelled one: it would end a retry in its place."""
+    if not run.mode.is_script:
+        log = Path(run.installation.environment["HOME"], f"{run.mode}.log")
+        said = f"Cancelled flow run '{run.report.run}'"
+        run.wait_until("done with", lambda: said in log.read_text(errors="replace"))
+
+
 def second_entry(run: Started) -> str:
     """What is said to a person who wants to go on with the run while a process carries it out."""
     second = graftline(run, "resume", run.run_id)
@@ -121,6 +129,7 @@ def go_through(installation: Installation, mode: Mode, folder: Path) -> Entered:
         entered.still_there = entered.left & run.processes()
         run.graftline("abort", run.run_id)
         entered.states.append(state_at_end(run, "CANCELLED"))
+        wait_for_prefect(run)
 
         enter_for_attempt(run, 4)
         holder = holder_of(run.folder.path)
