@@ -148,7 +148,8 @@ class Merger:
     async def replay(self, base: str, tip: str, onto: str) -> str | None:
         """The commits of a first-parent line from `base` to `tip`, brought onto another commit; None when they collide.
 
-        Each keeps its message, its date and its other parents, so that the line reads as if it had started there.
+        Each keeps its message, its date and its other parents, so that the line reads as if it had started there. What
+        changes nothing there is left out.
         """
         listed = await self._hub.run(["rev-list", "--first-parent", "--reverse", "--parents", f"{base}..{tip}"])
         current = _Commit(onto, await self._hub.tree_of(onto))
@@ -164,6 +165,8 @@ class Merger:
             if merged.status == 1:
                 return None
             tree, _ = parse_merge(merged.fields)
+            if tree == current.tree:  # it is there already: a part of the line has landed before
+                continue
             message = (await self._hub.run(["log", "-1", "--no-show-signature", "--format=%B", commit])).text
             date = await self._date(commit)
             current = _Commit(await self._hub.commit_tree(tree, [current.id, *others], message, {}, date=date), tree)
