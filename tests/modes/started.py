@@ -138,6 +138,15 @@ class Started:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stderr
 
+    def find_dead(self) -> None:
+        """Give the next command after a kill; once more while another run's command looks after this one already."""
+
+        def is_told() -> bool:
+            self.graftline("status", self.run_id)
+            return self.api.state_of(self.run_id) == "CRASHED"
+
+        self.wait_until("known to be dead", is_told)
+
     def told(self) -> str:
         """Everything that helps to see why a test failed."""
         said = [path.read_text() for path in (self.repository.parent / "stderr",) if path.exists()]

@@ -122,7 +122,7 @@ def go_through(installation: Installation, mode: Mode, folder: Path) -> Entered:
         os.kill(holder.pid, signal.SIGKILL)
         if run.script is not None:
             run.script.communicate(timeout=PATIENCE_SECONDS)
-            run.graftline("status", run.run_id)  # nobody else notices
+            run.find_dead()
         entered.states.append(state_at_end(run, "CRASHED"))
 
         enter_for_attempt(run, 3)

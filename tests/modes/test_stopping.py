@@ -82,7 +82,7 @@ def carry_out(installation: Installation, mode: Mode, event: Event, folder: Path
             os.kill(run.orchestrator, number)
         if signal.SIGKILL in event.signals:  # the next command looks after what is left, whichever it is
             run.wait_until("dead", lambda: not is_alive(run.orchestrator))
-            run.graftline("status")
+            run.find_dead()
         if not event.timeouts:
             run.wait_until("rid of its agents", lambda: not run.processes(), seconds=10)
         return Stopped(run, run.finish())
