@@ -29,8 +29,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
         del os.environ[name]
     os.environ.update(PREFECT_HOME=home, PREFECT_SERVER_ANALYTICS_ENABLED="false", DO_NOT_TRACK="1")
-    # One cache for all tests, so that only the first local Prefect server has to build a database.
-    os.environ["XDG_CACHE_HOME"] = str(Path(home, "cache"))
+    # One cache for all tests and workers, so that only the first local Prefect server has to build a database.
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        os.environ["XDG_CACHE_HOME"] = str(Path(home, "cache"))
 
 
 @pytest.hookimpl(tryfirst=True)

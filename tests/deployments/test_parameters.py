@@ -109,6 +109,9 @@ ONLY_THE_FLOW = [
     ({"tasks": [{"id": "a", "prompt": "x", "writes": ["../b"]}]}, "request.plan.tasks.0.writes.0:"),
 ]
 
+BUSY_TRIES = 20
+"""How often a server on SQLite may say that another one is writing; each answer takes it seconds."""
+
 
 @dataclass(frozen=True)
 class Sender:
@@ -120,7 +123,11 @@ class Sender:
     async def send(self, fields: dict[str, object], **options: object) -> httpx.Response:
         """The server's answer to a request."""
         body = {"parameters": {"request": fields}, **options}
-        return await self.rest.post(f"deployments/{self.deployment}/create_flow_run", json=body)
+        for _ in range(BUSY_TRIES):
+            answer = await self.rest.post(f"deployments/{self.deployment}/create_flow_run", json=body)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+        return answer
 
     async def carry_out(self, fields: dict[str, object]) -> State[object]:
         """How the run of a request ends that the server was told not to validate, carried out as a worker does."""

