@@ -21,19 +21,20 @@ from prefect.states import Cancelling, Crashed, Pending
 
 from graftline.lease import holder_of
 from graftline.report.files import read_report
-from graftline.store import state_directory, untold_runs
+from graftline.store import RunFolder, state_directory, untold_runs
 
 UNFINISHED = [kind for kind in StateType if kind not in TERMINAL_STATES]
 KILLED = "its process was killed or died"
 
 
-async def request_cancellation(client: PrefectClient, run_id: str) -> bool:
+async def request_cancellation(client: PrefectClient, folder: RunFolder) -> bool:
     """Ask a run to cancel itself, as the UI's Cancel does; False when the server does not know it or it is over."""
     try:
-        flow_run = await client.read_flow_run(UUID(run_id))
+        flow_run = await client.read_flow_run(UUID(folder.id))
     except ObjectNotFound:
         return False
-    if flow_run.state is None or flow_run.state.is_final():
+    # Not its state: who starts a deployment's runs tells of a killed process late, also when another carries it out.
+    if holder_of(folder.path) is None:
         return False
     await client.set_flow_run_state(flow_run.id, Cancelling(message="asked for by graftline abort"), force=True)
     return True

@@ -21,7 +21,7 @@ from graftline.run import CANCELLED, Run
 POLL_SECONDS = 2.0
 SERVER_ERRORS = (httpx.HTTPError, ObjectNotFound)
 """What Prefect's client raises when no server answers, or when another one does, which does not know the run."""
-ASK_SECONDS = 2.0
+ASK_SECONDS = 5.0
 """How long a run that ends waits for a server that does not answer."""
 
 logger = logging.getLogger(__name__)

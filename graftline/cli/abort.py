@@ -54,7 +54,7 @@ def abort(run: str | None = None, /, *, repository: Path = Path()) -> int:
 async def _end(folder: RunFolder, holder: Holder) -> bool:
     """Ask the run to cancel itself and, where that does not reach it, its process to end; whether it has ended."""
     say = stderr_console().say
-    if await _ask_server(folder.id):
+    if await _ask_server(folder):
         say(f"Asked run {_name(folder)} to cancel itself; waiting for its agents to be ended and their work to be kept")
         if await _is_over(folder, holder):
             return True
@@ -65,7 +65,7 @@ async def _end(folder: RunFolder, holder: Holder) -> bool:
     return await _is_over(folder, holder)
 
 
-async def _ask_server(run_id: str) -> bool:
+async def _ask_server(folder: RunFolder) -> bool:
     """Have the flow run cancelled; False when no server is up, or none that knows it."""
     server = running_server(state_place(os.environ))
     if server is None:
@@ -78,7 +78,7 @@ async def _ask_server(run_id: str) -> bool:
 
     try:
         async with get_client() as client:
-            return await request_cancellation(client, run_id)
+            return await request_cancellation(client, folder)
     except httpx.HTTPError:
         return False
 
