@@ -9,7 +9,7 @@ from typing import ClassVar
 from prefect.blocks.core import Block
 from pydantic import ConfigDict
 
-from graftline.agents.profiles import AnyProfile, ClaudeCodeProfile, CommandProfile
+from graftline.agents.profiles import PROFILE_TYPES, AnyProfile, ClaudeCodeProfile, CommandProfile
 
 
 class ClaudeCode(ClaudeCodeProfile, Block):
@@ -47,6 +47,7 @@ class Command(CommandProfile, Block):
 
 
 AgentBlock = ClaudeCode | Command
+AGENT_BLOCKS: tuple[type[AgentBlock], ...] = (ClaudeCode, Command)
 
 
 def to_profile(block: AgentBlock) -> AnyProfile:
@@ -54,6 +55,6 @@ def to_profile(block: AgentBlock) -> AnyProfile:
 
     Secrets stay masked: they are carried over as the same `SecretStr` values.
     """
-    profile_type = ClaudeCodeProfile if isinstance(block, ClaudeCode) else CommandProfile
+    profile_type = PROFILE_TYPES[block.type]
     # Only the profile's own fields: a block's dump has some of Prefect's.
     return profile_type.model_validate({name: getattr(block, name) for name in profile_type.model_fields})

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio.to_thread
+from pydantic import SecretStr
 
 from graftline.agents.profiles import AnyProfile
 from graftline.changes import Today, find_changes, read_today
@@ -237,6 +238,7 @@ def _with_secrets(pinned: Settings, current: Settings) -> Settings:
     profiles = dict(pinned.agents)
     for name, profile in pinned.agents.items():
         today = current.agents.get(name)
-        if today is not None and today.type == profile.type == "claude-code":
-            profiles[name] = profile.model_copy(update={"api_key": today.api_key})
+        if today is not None and today.type == profile.type:
+            keys = {field: value for field, value in today if isinstance(value, SecretStr)}
+            profiles[name] = profile.model_copy(update=keys)
     return pinned.model_copy(update={"agents": profiles})

@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 
 from graftline.agents.profiles import PROFILE_TYPES, AnyProfile
-from graftline.blocks import ClaudeCode, Command, to_profile
+from graftline.blocks import AGENT_BLOCKS, to_profile
 from graftline.opening import enter_run, look_after_dead_runs
 from graftline.request import BuildRequest
 from graftline.run import Run
@@ -38,7 +38,7 @@ async def prepare(request: BuildRequest, run_id: str) -> Run:
 async def load_blocks(name: str) -> dict[str, AnyProfile]:
     """The agent block of that name on the Prefect server, if there is one, as the profile it stands for."""
     if name and name not in PROFILE_TYPES:
-        for kind in (ClaudeCode, Command):
+        for kind in AGENT_BLOCKS:
             try:
                 return {name: to_profile(await kind.aload(name))}
             except ValueError:  # Prefect's word for a block that does not exist

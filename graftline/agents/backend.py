@@ -5,18 +5,32 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from graftline.agents.outcome import AgentOutcome
+from graftline.agents.outcome import AgentOutcome, Usage
 from graftline.process import ProcessResult
+
+
+@dataclass(frozen=True)
+class Session:
+    """A conversation with an agent CLI that another call can go on with.
+
+    `home` is the private home the CLI keeps it in. `usage` is what the CLI had counted up in it by its end, for those
+    that report totals of the conversation instead of what a call used.
+    """
+
+    id: str
+    home: Path
+    usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True)
 class Assignment:
     """What one call asks of an agent.
 
-    `folder` is the attempt's own folder, outside the worktree: prompt, output log and the CLI's private home live
-    there. `budget_usd` is the reservation, for CLIs that can enforce one. `environ` is graftline's own environment,
-    from which a backend takes what it needs, by name. `temporary` becomes TMPDIR; it is not within `folder`, whose path
-    is too long for the sockets that programs make there.
+    `folder` is the attempt's own folder, outside the worktree: prompt, output log and, unless the call goes on with an
+    earlier `session`, the CLI's private home live there. `session_id` names the session of a call that begins one.
+    `budget_usd` is the reservation, for CLIs that can enforce one. `environ` is graftline's own environment, from which
+    a backend takes what it needs, by name. `temporary` becomes TMPDIR; it is not within `folder`, whose path is too
+    long for the sockets that programs make there.
     """
 
     prompt: str
@@ -27,7 +41,13 @@ class Assignment:
     environ: Mapping[str, str]
     budget_usd: float | None = None
     session_id: str = ""
+    session: Session | None = None
     temporary: Path | None = None
+
+    @property
+    def home(self) -> Path:
+        """Where HOME points during the call."""
+        return self.session.home if self.session is not None else self.folder / "home"
 
 
 @dataclass(frozen=True)
@@ -41,9 +61,32 @@ class Invocation:
 
 @dataclass(frozen=True)
 class Progress:
-    """One line a person may want to see while an agent works."""
+    """What one line of output tells: `text` for a person, and what graftline itself watches for.
+
+    What a tool printed is never in `text`: it may be a secret. `said` is the agent's own words in full, `command` the
+    tool call that begins (equal for equal calls), `error` what a tool call failed with. Each is empty where the line
+    has none.
+    """
 
     text: str
+    said: str = ""
+    command: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an agent CLI can do.
+
+    `converses`: it is an agent that reports what it does, so silence means something and it can be told to go on where
+    another call ended; a plain program starts afresh. `resumes`: it can go on with its own earlier session.
+    `enforces_budget`: it ends a call that reaches its money limit. `reports_cost`: it says what a call cost.
+    """
+
+    converses: bool = True
+    resumes: bool = False
+    enforces_budget: bool = False
+    reports_cost: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +123,15 @@ class AgentBackend(Protocol):
     @property
     def call_cost_usd(self) -> float | None:
         """What one call costs when that is known beforehand."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What its CLI can do."""
+        ...
+
+    def provider(self, environ: Mapping[str, str]) -> str:
+        """Who answers its CLI's requests, by host name; calls to one provider wait for it together. Empty: nobody."""
         ...
 
     async def probe(self, environ: Mapping[str, str]) -> Probe:

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from graftline.agents.backend import AgentBackend
 from graftline.agents.claude_code import ClaudeCodeBackend
 from graftline.agents.command import CommandBackend
-from graftline.agents.profiles import PROFILE_TYPES, ClaudeCodeProfile, CommandProfile
+from graftline.agents.profiles import PROFILE_TYPES, AnyProfile, ClaudeCodeProfile, CommandProfile
 from graftline.errors import SettingsError
 from graftline.settings import Settings
 
@@ -24,15 +24,15 @@ def resolve_backend(settings: Settings, name: str | None = None) -> AgentBackend
             "agent 'command' says nothing about which command: add a profile, "
             '[agents.NAME] with type = "command" and command = ["…"], and name that'
         )
-    if wanted == "claude-code":
-        return ClaudeCodeBackend(_bare_claude_code(settings, wanted))
+    if wanted in PROFILE_TYPES:
+        return _backend(_bare_profile(settings, wanted))
     known = sorted({*settings.agents, *PROFILE_TYPES})
     nearest = get_close_matches(wanted, known, n=1)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
     raise SettingsError(f"there is no agent profile or backend type {wanted!r}{hint} Known: {', '.join(known)}")
 
 
-def _backend(profile: CommandProfile | ClaudeCodeProfile) -> AgentBackend:
+def _backend(profile: AnyProfile) -> AgentBackend:
     match profile:
         case CommandProfile():
             return CommandBackend(profile)
@@ -40,13 +40,11 @@ def _backend(profile: CommandProfile | ClaudeCodeProfile) -> AgentBackend:
             return ClaudeCodeBackend(profile)
 
 
-def _bare_claude_code(settings: Settings, wanted: str) -> ClaudeCodeProfile:
+def _bare_profile(settings: Settings, wanted: str) -> AnyProfile:
     """`binary` and `model` belong to the backend that `[agent]` names, not to another one that a task asks for."""
     agent = settings.agent
-    if wanted != agent.backend:
-        return ClaudeCodeProfile()
-    stated = {"binary": agent.binary, "model": agent.model}
-    return ClaudeCodeProfile.model_validate({key: value for key, value in stated.items() if value})
+    stated = {"binary": agent.binary, "model": agent.model} if wanted == agent.backend else {}
+    return PROFILE_TYPES[wanted].model_validate({key: value for key, value in stated.items() if value})
 
 
 def _check(settings: Settings) -> None:

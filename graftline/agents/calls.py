@@ -61,11 +61,11 @@ async def _call(
     transcript = backend.transcript(assignment)
 
     def read(line: str) -> None:
-        if (progress := transcript.read(line)) is not None:
+        if (progress := transcript.read(line)) is not None and progress.text:
             on_progress(progress.text)
 
     # A program may well work in silence; only a CLI that reports what it does can be told to have stalled.
-    stall_seconds = None if backend.type == "command" else limits.stall_seconds
+    stall_seconds = limits.stall_seconds if backend.capabilities.converses else None
     result = await run_process(
         Command(invocation.argv, assignment.worktree, invocation.env, invocation.stdin, family=PROMPT_FILE_VARIABLE),
         log=assignment.folder / LOG_NAME,

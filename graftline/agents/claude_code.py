@@ -7,22 +7,20 @@ CLAUDE.md is handed over as text.
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from graftline.agents.backend import Assignment, Invocation, Probe
+from graftline.agents.backend import Assignment, Capabilities, Invocation, Probe
 from graftline.agents.claude_transcript import ClaudeTranscript
-from graftline.agents.environment import agent_environment, base_environment, named_variables, private_home
+from graftline.agents.environment import agent_environment, named_variables
 from graftline.agents.profiles import ClaudeCodeProfile
-from graftline.errors import CannotRunError
-from graftline.process import Command, Ending, Limits, run_process
-from graftline.text import plain_end
+from graftline.agents.provider import host_of
+from graftline.agents.version import ask_version, untested
 
 # Argument strings end at 128 KiB on Linux.
 GUIDE_BYTES = 64 * 1024
-PROBE_SECONDS = 60.0
+TESTED = ("2.1.197", "2.1.329")
 DEFAULTS = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     # Kept per repository, not per worktree: attempts would read each other's.
@@ -48,9 +46,18 @@ class ClaudeCodeBackend:
 
     type = "claude-code"
     call_cost_usd: float | None = None
+    capabilities = Capabilities(resumes=True, enforces_budget=True, reports_cost=True)
 
     def __init__(self, profile: ClaudeCodeProfile) -> None:
         self.profile = profile
+
+    def provider(self, environ: Mapping[str, str]) -> str:
+        """The host of the API, or the cloud that stands in for it."""
+        access = self._access(environ)
+        cloud = next((name for name in CLOUDS if {**environ, **self.profile.env}.get(name)), "")
+        return cloud.removeprefix("CLAUDE_CODE_USE_").lower() or host_of(
+            access.variables.get("ANTHROPIC_BASE_URL", ""), "api.anthropic.com"
+        )
 
     async def probe(self, environ: Mapping[str, str]) -> Probe:
         """Find the CLI, ask it for its version and look for credentials; nothing is sent to the provider."""
@@ -62,11 +69,11 @@ class ClaudeCodeBackend:
                 "(npm install -g @anthropic-ai/claude-code) or set `binary`"
             )
             return Probe(self.type, binary, problems=(problem,))
-        version, problem = await _ask_version(found, environ)
+        version, problem = await ask_version(found, environ)
         access = self._access(environ)
         login = _login_file(access.login_home)
         problems = [problem] if problem else []
-        notes = []
+        notes = [*untested(version, TESTED)]
         if access.login_home and login is None:
             problems.append(
                 "no credentials: set ANTHROPIC_API_KEY, or `api_key` of the profile, or run `claude /login`"
@@ -78,7 +85,7 @@ class ClaudeCodeBackend:
     def invocation(self, assignment: Assignment) -> Invocation:
         """The verified command line; credentials go by environment, the prompt by stdin."""
         access = self._access(assignment.environ)
-        config = {"CLAUDE_CONFIG_DIR": str(private_home(assignment.folder) / ".claude")}
+        config = {"CLAUDE_CONFIG_DIR": str(assignment.home / ".claude")}
         # The CLI refuses to skip permissions for root unless it believes itself in a sandbox.
         sandbox = {"IS_SANDBOX": "1"} if os.geteuid() == 0 else {}
         env = agent_environment(
@@ -115,7 +122,9 @@ class ClaudeCodeBackend:
             arguments += ["--max-turns", str(profile.max_turns)]
         if assignment.budget_usd is not None:
             arguments += ["--max-budget-usd", f"{assignment.budget_usd:f}"]
-        if assignment.session_id:
+        if assignment.session is not None:
+            arguments += ["--resume", assignment.session.id]
+        elif assignment.session_id:
             arguments += ["--session-id", assignment.session_id]
         if guide := read_guide(assignment.worktree):
             arguments += ["--append-system-prompt", guide]
@@ -168,19 +177,3 @@ def _login_file(login_home: Mapping[str, str]) -> Path | None:
     if sys.platform == "darwin":  # the credentials themselves are in the keychain
         candidates.append(home / ".claude.json")
     return next((path for path in candidates if path.is_file()), None)
-
-
-async def _ask_version(binary: str, environ: Mapping[str, str]) -> tuple[str, str]:
-    """The version the CLI states, and what is wrong when it states none."""
-    with tempfile.TemporaryDirectory(prefix="graftline-probe-") as folder:
-        command = Command((binary, "--version"), Path(folder), base_environment(environ, home=Path(folder)))
-        limits = Limits(wall_seconds=PROBE_SECONDS)
-        try:
-            result = await run_process(command, log=Path(folder) / "version.log", limits=limits)
-        except CannotRunError as error:
-            return "", str(error)
-    if result.ending is not Ending.EXITED:
-        return "", f"{binary} --version did not answer within {PROBE_SECONDS:.0f} s"
-    if result.status != 0:
-        return "", f"{binary} --version ended with status {result.status}: {plain_end(result.tail, 500)}"
-    return plain_end(result.tail, 100).partition(" ")[0], ""

@@ -1,30 +1,10 @@
-"""The events of Claude Code's `stream-json` output, as far as graftline uses them.
+"""The events of Claude Code's `stream-json` output, as far as graftline uses them."""
 
-Unknown events and fields are skipped, so that a newer CLI does not break an older graftline.
-"""
+from typing import Annotated
 
-from typing import Annotated, Any
+from pydantic import Field
 
-import pydantic_core
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
-
-
-def _or_unknown(value: object, validate: ValidatorFunctionWrapHandler) -> object:
-    """A field of another shape than we know is unknown; it must not hide the verdict beside it."""
-    try:
-        return validate(value)
-    except ValidationError:
-        return None
-
-
-_Unsure = WrapValidator(_or_unknown)
-_Count = Annotated[int, Field(ge=0)]
-
-
-class Event(BaseModel):
-    """One line of the stream."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
+from graftline.agents.events import Count, Dollars, Event, Unsure, build_event, read_object
 
 
 class Init(Event):
@@ -50,7 +30,7 @@ class Block(Event):
     type: str
     text: str = ""
     name: str = ""
-    input: Annotated[dict[str, object] | None, _Unsure] = None
+    input: Annotated[dict[str, object] | None, Unsure] = None
 
 
 class Message(Event):
@@ -67,13 +47,32 @@ class Assistant(Event):
     error: str | None = None
 
 
+class ToolResult(Event):
+    """What came of a tool call."""
+
+    content: object = None
+    is_error: Annotated[bool | None, Unsure] = None
+
+
+class ToolMessage(Event):
+    """What tools answered the model."""
+
+    content: tuple[ToolResult, ...] = ()
+
+
+class ToolResults(Event):
+    """The results of tool calls, as the model gets them."""
+
+    message: ToolMessage
+
+
 class ModelUsage(Event):
     """What one model was used for in this call."""
 
-    input_tokens: _Count = Field(default=0, alias="inputTokens")
-    output_tokens: _Count = Field(default=0, alias="outputTokens")
-    cached_tokens: _Count = Field(default=0, alias="cacheReadInputTokens")
-    cache_creation_tokens: _Count = Field(default=0, alias="cacheCreationInputTokens")
+    input_tokens: Count = Field(default=0, alias="inputTokens")
+    output_tokens: Count = Field(default=0, alias="outputTokens")
+    cached_tokens: Count = Field(default=0, alias="cacheReadInputTokens")
+    cache_creation_tokens: Count = Field(default=0, alias="cacheCreationInputTokens")
 
 
 class Denial(Event):
@@ -87,15 +86,15 @@ class Result(Event):
 
     subtype: str
     is_error: bool
-    session_id: Annotated[str | None, _Unsure] = None
-    result: Annotated[str | None, _Unsure] = None
-    errors: Annotated[tuple[str, ...] | None, _Unsure] = None
-    api_error_status: Annotated[int | None, _Unsure] = None
-    terminal_reason: Annotated[str | None, _Unsure] = None
-    num_turns: Annotated[_Count | None, _Unsure] = None
-    total_cost_usd: Annotated[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, _Unsure] = None
-    model_usage: Annotated[dict[str, ModelUsage] | None, _Unsure] = Field(default=None, alias="modelUsage")
-    permission_denials: Annotated[tuple[Denial, ...] | None, _Unsure] = None
+    session_id: Annotated[str | None, Unsure] = None
+    result: Annotated[str | None, Unsure] = None
+    errors: Annotated[tuple[str, ...] | None, Unsure] = None
+    api_error_status: Annotated[int | None, Unsure] = None
+    terminal_reason: Annotated[str | None, Unsure] = None
+    num_turns: Annotated[Count | None, Unsure] = None
+    total_cost_usd: Annotated[Dollars | None, Unsure] = None
+    model_usage: Annotated[dict[str, ModelUsage] | None, Unsure] = Field(default=None, alias="modelUsage")
+    permission_denials: Annotated[tuple[Denial, ...] | None, Unsure] = None
 
     @property
     def succeeded(self) -> bool:
@@ -104,18 +103,12 @@ class Result(Event):
 
 
 _SYSTEM_EVENTS: dict[object, type[Event]] = {"init": Init, "api_retry": Retry}
-_EVENTS: dict[object, type[Event]] = {"assistant": Assistant, "result": Result}
+_EVENTS: dict[object, type[Event]] = {"assistant": Assistant, "user": ToolResults, "result": Result}
 
 
 def parse_event(line: str) -> Event | None:
     """The event on a line, or None when it is none, is broken, or is of no use to us."""
-    if not line.startswith("{"):
-        return None
-    try:
-        # Any: foreign JSON, given a type by the models above.
-        event: Any = pydantic_core.from_json(line)
-        kind = event.get("type")
-        model = _SYSTEM_EVENTS.get(event.get("subtype")) if kind == "system" else _EVENTS.get(kind)
-        return None if model is None else model.model_validate(event)
-    except (ValueError, TypeError):  # broken JSON, a shape we do not know, a type that is a list
-        return None
+    found = read_object(line)
+    if found.get("type") == "system":
+        return build_event(found, _SYSTEM_EVENTS, "subtype")
+    return build_event(found, _EVENTS, "type")

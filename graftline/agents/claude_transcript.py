@@ -1,11 +1,23 @@
 """Judges a Claude Code call by its events: the CLI's own verdict, never its exit status or the text of a tool."""
 
+import json
+
 from graftline.agents.backend import Progress
-from graftline.agents.claude_events import Assistant, Block, Init, ModelUsage, Result, Retry, parse_event
+from graftline.agents.claude_events import (
+    Assistant,
+    Block,
+    Init,
+    ModelUsage,
+    Result,
+    Retry,
+    ToolResults,
+    parse_event,
+)
 from graftline.agents.evidence import classify_refusal
 from graftline.agents.last_message import bounded_message, declared_no_change
 from graftline.agents.outcome import AgentOutcome, OutcomeKind, Usage
-from graftline.process import Ending, ProcessResult
+from graftline.agents.verdict import ENDED_BY_US, judge_cut_short
+from graftline.process import ProcessResult
 from graftline.text import plain_end, plain_line
 
 DETAIL_CHARS = 2_000
@@ -18,9 +30,6 @@ _BY_REASON = {
     "budget_exhausted": OutcomeKind.BUDGET,
 }
 _BY_SUBTYPE = {"error_max_turns": OutcomeKind.MAX_TURNS, "error_max_budget_usd": OutcomeKind.BUDGET}
-_ENDED_BY_US = (Ending.TIMED_OUT, Ending.STALLED)
-# Exit statuses of a shell's or node's signal death, SIGINT and SIGTERM.
-_INTERRUPTED_STATUSES = (130, 143)
 
 
 class ClaudeTranscript:
@@ -49,6 +58,10 @@ class ClaudeTranscript:
                 )
             case Assistant():
                 return self._read_assistant(event)
+            case ToolResults():
+                failed = [block for block in event.message.content if block.is_error]
+                said = _text_of(failed[-1].content) if failed else ""
+                return Progress("", error=said) if said else None
             case Result():
                 self._result = event
         return None
@@ -79,10 +92,11 @@ class ClaudeTranscript:
             self._error_code = event.error or ""
             if texts and not event.error:
                 self._last_text = texts[-1]
+        calls = [block for block in event.message.content if block.type == "tool_use"]
+        command = _signature(calls[-1]) if calls else ""
         if texts:
-            return Progress(plain_line(texts[-1], PROGRESS_CHARS))
-        calls = [_describe_call(block) for block in event.message.content if block.type == "tool_use"]
-        return Progress(calls[-1]) if calls else None
+            return Progress(plain_line(texts[-1], PROGRESS_CHARS), said="\n".join(texts), command=command)
+        return Progress(_describe_call(calls[-1]), command=command) if calls else None
 
     def _judge(self, final: Result, process: ProcessResult) -> tuple[OutcomeKind, str]:
         denied = sorted({denial.tool_name for denial in final.permission_denials or ()})
@@ -96,7 +110,7 @@ class ClaudeTranscript:
             or classify_refusal(status=final.api_error_status, code=self._error_code, text=sentence)
             or _BY_SUBTYPE.get(final.subtype)
         )
-        if kind is None and process.ending in _ENDED_BY_US:
+        if kind is None and process.ending in ENDED_BY_US:
             return self._judge_cut_short(process)
         if kind is None and reason.startswith("aborted"):
             return OutcomeKind.INTERRUPTED, f"interrupted from outside ({reason})"
@@ -109,28 +123,26 @@ class ClaudeTranscript:
         if waiting is not None and waiting.error_status in (401, 403):
             # The CLI goes on asking for minutes; whoever ended it, another attempt would meet the same.
             return OutcomeKind.AUTH, f"the provider refused the credentials: {waiting.error} ({waiting.error_status})"
-        if process.ending is Ending.TIMED_OUT:
-            return OutcomeKind.TIMED_OUT, _sentence(f"ended after {process.seconds:.0f} s, its time limit", cause)
-        if process.ending is Ending.STALLED:
-            return OutcomeKind.STALLED, _sentence(f"ended after {process.seconds:.0f} s: it had fallen silent", cause)
-        refusal = classify_refusal(status=None, code=self._error_code, text=process.stderr_tail)
-        if refusal is not None:
-            return refusal, process.stderr_tail or self._error_code
-        if process.status < 0 or process.status in _INTERRUPTED_STATUSES:
-            return OutcomeKind.INTERRUPTED, _sentence(f"interrupted from outside (status {process.status})", cause)
-        return OutcomeKind.FAILED, _sentence(
-            f"ended with status {process.status} and no final event", process.stderr_tail or cause
-        )
-
-
-def _sentence(claim: str, cause: str) -> str:
-    return f"{claim}; {cause}" if cause else claim
+        return judge_cut_short(process, waiting=cause, code=self._error_code)
 
 
 def _describe_call(block: Block) -> str:
     values = block.input or {}
     telling = next((value for name in _TELLING if isinstance(value := values.get(name), str)), "")
     return plain_line(f"{block.name}: {telling}" if telling else block.name, PROGRESS_CHARS)
+
+
+def _text_of(content: object) -> str:
+    """The text of a tool's result: itself, or that of its parts."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    return "\n".join(text for part in parts if isinstance(part, dict) and isinstance(text := part.get("text"), str))
+
+
+def _signature(block: Block) -> str:
+    """What makes a tool call the same as another one."""
+    return f"{block.name} {json.dumps(block.input or {}, sort_keys=True)}"
 
 
 def _usage(final: Result | None, models: dict[str, ModelUsage]) -> Usage:

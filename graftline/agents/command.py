@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
-from graftline.agents.backend import Assignment, Invocation, Probe, Progress
+from graftline.agents.backend import Assignment, Capabilities, Invocation, Probe, Progress
 from graftline.agents.environment import agent_environment
 from graftline.agents.last_message import bounded_message, declared_no_change
 from graftline.agents.outcome import AgentOutcome, OutcomeKind, Usage
@@ -24,6 +24,7 @@ class CommandBackend:
     """Runs the profile's command; its exit status is all the evidence there is."""
 
     type = "command"
+    capabilities = Capabilities(converses=False)
 
     def __init__(self, profile: CommandProfile) -> None:
         self.profile = profile
@@ -32,6 +33,11 @@ class CommandBackend:
     def call_cost_usd(self) -> float | None:
         """What the profile says one call costs."""
         return self.profile.cost_usd
+
+    def provider(self, environ: Mapping[str, str]) -> str:
+        """Nobody that graftline knows of."""
+        del environ
+        return ""
 
     async def probe(self, environ: Mapping[str, str]) -> Probe:
         """Whether the program is there; a path relative to the worktree is known only when one exists."""

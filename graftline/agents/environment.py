@@ -68,7 +68,7 @@ def agent_environment(
             "move it to `env` or `pass_env` of [agents.NAME]"
         )
     return {
-        **base_environment(assignment.environ, home=private_home(assignment.folder)),
+        **base_environment(assignment.environ, home=assignment.home),
         **({"TMPDIR": str(assignment.temporary)} if assignment.temporary else {}),
         **_git_identity(assignment.environ),
         **(defaults or {}),
@@ -92,11 +92,6 @@ def named_variables(environ: Mapping[str, str], names: Iterable[str]) -> dict[st
     return {name: environ[name] for name in names if name in environ}
 
 
-def private_home(folder: Path) -> Path:
-    """Where HOME points during an attempt."""
-    return folder / "home"
-
-
 def prompt_file(folder: Path) -> Path:
     """Where the prompt of an attempt lies."""
     return folder / "prompt.md"
@@ -104,7 +99,7 @@ def prompt_file(folder: Path) -> Path:
 
 def make_private_home(assignment: Assignment) -> None:
     """Make the attempt's home, with a git identity for programs that drop the environment's."""
-    home = private_home(assignment.folder)
+    home = assignment.home
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     identity = _git_identity(assignment.environ)
     name, email = (_git_config_value(identity[key]) for key in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL"))
@@ -114,7 +109,7 @@ def make_private_home(assignment: Assignment) -> None:
 def remove_caches(assignment: Assignment) -> None:
     """Delete what package managers kept in the attempt's home; the CLI's sessions and settings stay."""
     for cache in CACHES:
-        place = private_home(assignment.folder)
+        place = assignment.home
         for name in cache.split("/"):
             if not is_real_folder(place):  # by a link it would be somebody else's cache
                 break

@@ -1,6 +1,7 @@
 """What an attempt returned: its kind, what it cost and what the agent said last."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -70,7 +71,9 @@ class AgentOutcome:
     """How one agent call ended, judged by evidence rather than by its exit code.
 
     `kind` is never `NO_CHANGE` for an agent that merely changed nothing: whoever looks at the worktree decides that
-    (`declared_no_change` holds the reason of a `NO-CHANGE: reason` line in the last message, or None).
+    (`declared_no_change` holds the reason of a `NO-CHANGE: reason` line in the last message, or None). `usage` is this
+    call's own; `session_usage` is what the CLI has counted up over the whole session, where that is what it reports.
+    `retry_at` is when the provider said it would take requests again.
     """
 
     kind: OutcomeKind
@@ -82,5 +85,7 @@ class AgentOutcome:
     version: str = ""
     model: str = ""
     session_id: str = ""
+    session_usage: Usage | None = None
+    retry_at: datetime | None = None
     exit_status: int | None = None
     seconds: float = 0.0

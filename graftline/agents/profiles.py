@@ -39,28 +39,27 @@ class CommandProfile(AgentProfile):
     )
 
 
-class ClaudeCodeProfile(AgentProfile):
+class CliProfile(AgentProfile):
+    """What the CLIs of model providers have in common; each says what its key and address are when left out."""
+
+    model: str = Field(default="", title="Model", description="Model name or alias; the CLI's default when empty")
+    base_url: str = Field(default="", title="Base URL", description="API address; the environment's when empty")
+    api_key: SecretStr | None = Field(default=None, title="API key", description="The environment's when left out")
+
+
+class ClaudeCodeProfile(CliProfile):
     """The Claude Code CLI, headless."""
 
     type: Literal["claude-code"] = "claude-code"
     binary: str = Field(default="claude", title="Binary", description="Name on PATH, or path, of the CLI")
-    model: str = Field(default="", title="Model", description="Model name or alias; the CLI's default when empty")
     fallback_model: str = Field(
         default="", title="Fallback model", description="Model used when the first one is overloaded"
-    )
-    base_url: str = Field(
-        default="",
-        title="Base URL",
-        description="API address; ANTHROPIC_BASE_URL of the environment when empty",
-    )
-    api_key: SecretStr | None = Field(
-        default=None, title="API key", description="ANTHROPIC_API_KEY of the environment when left out"
     )
     max_turns: int | None = Field(default=None, gt=0, title="Turn limit", description="Turns one call may take")
 
 
 AnyProfile = Annotated[CommandProfile | ClaudeCodeProfile, Field(discriminator="type")]
-PROFILE_TYPES: dict[str, type[CommandProfile] | type[ClaudeCodeProfile]] = {
+PROFILE_TYPES: dict[str, type[CommandProfile | ClaudeCodeProfile]] = {
     "claude-code": ClaudeCodeProfile,
     "command": CommandProfile,
 }

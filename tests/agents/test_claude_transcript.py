@@ -237,7 +237,7 @@ def test_event_of_a_megabyte_is_read() -> None:
 def test_progress_tells_what_the_agent_does_on_one_plain_line() -> None:
     def progress(line: str) -> str | None:
         step = ClaudeTranscript().read(line)
-        return step.text if step else None
+        return (step.text or None) if step else None
 
     def call(name: str, **values: object) -> str:
         content = [{"type": "tool_use", "name": name, "input": values}]
