@@ -1,6 +1,7 @@
 """What every agent backend promises, shown with real processes: one suite, all backends.
 
-A backend joins by a `Stand`: a program that plays its CLI, and how that CLI tells of success.
+A backend joins by a `Stand` (`tests/agents/stands`): a program that plays its CLI, how that CLI tells of success, and
+recordings of the real one. What it is called with is written down in `golden`; `GOLDEN=write` writes it anew.
 """
 
 import asyncio
@@ -10,60 +11,21 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import pytest
-from pydantic import SecretStr
 
 from graftline.agents.backend import AgentBackend, Assignment
 from graftline.agents.calls import call_agent
-from graftline.agents.claude_code import ClaudeCodeBackend
-from graftline.agents.command import CommandBackend
 from graftline.agents.outcome import AgentOutcome, OutcomeKind
-from graftline.agents.profiles import ClaudeCodeProfile, CommandProfile
 from graftline.errors import CannotRunError
-from graftline.process import Limits, ProcessIdentity
+from graftline.process import Ending, Limits, ProcessIdentity, ProcessResult
+from tests.agents.stands import STANDS
+from tests.agents.stands.cases import CASES
+from tests.agents.stands.stand import SECRET, Recorded, Stand
 
-SECRET = "sk-very-secret-0123456789"
+STREAMS = Path(__file__).parent / "streams"
+GOLDEN = Path(__file__).parent / "golden"
 PATIENT = Limits(wall_seconds=60, grace_seconds=0.2)
-
-
-class MakeBackend(Protocol):
-    """Builds a backend whose CLI is the given program."""
-
-    def __call__(self, program: Path) -> AgentBackend: ...
-
-
-@dataclass(frozen=True)
-class Stand:
-    """How to stand in for one CLI."""
-
-    make: MakeBackend
-    success: Sequence[str]
-    last_message: str
-
-
-def command_backend(program: Path) -> AgentBackend:
-    return CommandBackend(CommandProfile(command=[str(program)], pass_env=["AGENT_KEY"], cost_usd=0.01))
-
-
-def claude_backend(program: Path) -> AgentBackend:
-    profile = ClaudeCodeProfile(binary=str(program), model="m", api_key=SecretStr(SECRET), pass_env=["AGENT_KEY"])
-    return ClaudeCodeBackend(profile)
-
-
-STANDS = {
-    "command": Stand(make=command_backend, success=["working", "All done."], last_message="working\nAll done."),
-    "claude-code": Stand(
-        make=claude_backend,
-        success=[
-            '{"type":"system","subtype":"init","model":"m","claude_code_version":"2.1.329"}',
-            '{"type":"assistant","message":{"content":[{"type":"text","text":"working"}]}}',
-            '{"type":"result","subtype":"success","is_error":false,"result":"All done.","total_cost_usd":0.01}',
-        ],
-        last_message="All done.",
-    ),
-}
 
 
 @dataclass
@@ -114,7 +76,7 @@ def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Stage:
         folder=tmp_path / "attempts" / "t" / "1",
         facts={"GRAFTLINE_TASK_ID": "t", "GRAFTLINE_TASK_ATTEMPT": "1"},
         env={"FROM_TASK": "yes"},
-        environ={**os.environ, "GITHUB_TOKEN": SECRET, "AGENT_KEY": SECRET, "FROM_US": "no"},
+        environ={"PATH": "/usr/bin:/bin", "GITHUB_TOKEN": SECRET, "AGENT_KEY": SECRET, "FROM_US": "no"},
     )
     stand = STANDS[request.param]
     return Stage(stand, tmp_path / "cli", assignment, tmp_path / "seen.json", progress=[], started=[])
@@ -125,7 +87,7 @@ async def test_success_is_judged_and_told_whole(stage: Stage) -> None:
     outcome = await stage.call()
     assert (outcome.kind, outcome.detail, outcome.exit_status) == (OutcomeKind.OK, "", 0)
     assert (outcome.backend, outcome.last_message) == (stage.backend.type, stage.stand.last_message)
-    assert outcome.usage.cost_usd == 0.01
+    assert outcome.usage.cost_usd == stage.stand.cost_usd
     assert outcome.seconds > 0
     assert stage.progress[0] == "working"
     assert len(stage.started) == 1
@@ -236,16 +198,94 @@ async def test_missing_program_cannot_run_and_is_found_out_by_the_probe(stage: S
 
 
 async def test_present_program_passes_the_probe(stage: Stage) -> None:
-    stage.play(lines=["1.2.3 (Some Agent)"])
-    assert (await stage.backend.probe(stage.assignment.environ)).problems == ()
+    stage.play(lines=[stage.stand.version_output])
+    probe = await stage.backend.probe(stage.assignment.environ)
+    assert (probe.problems, probe.notes) == ((), ())
+
+
+async def test_version_that_nobody_tried_is_told_and_no_reason_to_refuse(stage: Stage) -> None:
+    if not stage.backend.capabilities.converses:
+        return
+    stage.play(lines=["999.0.1"])
+    probe = await stage.backend.probe(stage.assignment.environ)
+    assert (probe.version, probe.problems) == ("999.0.1", ())
+    assert "version 999.0.1 is untested" in probe.notes[0]
 
 
 async def test_silence_ends_only_agents_that_report_what_they_do(stage: Stage) -> None:
     # A program that works for long without a word is no worse for it.
     stage.play("time.sleep(1.5)")
     outcome = await stage.call(replace(PATIENT, stall_seconds=0.5))
-    expected = OutcomeKind.OK if stage.backend.type == "command" else OutcomeKind.STALLED
+    expected = OutcomeKind.OK if not stage.backend.capabilities.converses else OutcomeKind.STALLED
     assert outcome.kind is expected
+
+
+async def test_what_it_is_called_with_is_what_was_verified(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call's argv, environment and stdin, of a new session with every option that graftline itself decides."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    whole = replace(stage.assignment, budget_usd=1.5, session_id="00000000-0000-4000-8000-000000000007")
+    (stage.assignment.worktree / "CLAUDE.md").write_text("Use tabs.\n")
+    call = stage.backend.invocation(whole)
+    text = json.dumps({"argv": call.argv, "env": call.env, "stdin": call.stdin.decode()}, indent=2, sort_keys=True)
+    for real, name in {str(stage.program): "CLI", str(whole.folder): "FOLDER", str(whole.worktree): "WORKTREE"}.items():
+        text = text.replace(real, name)
+    golden = GOLDEN / f"{stage.backend.type}.json"
+    if os.environ.get("GOLDEN") == "write":
+        golden.write_text(f"{text}\n")
+    assert text == golden.read_text().rstrip("\n")
+
+
+RECORDINGS = [
+    pytest.param(kind, name, expected, id=f"{kind}-{name}")
+    for kind, stand in STANDS.items()
+    for name, expected in stand.recorded.items()
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "expected"), RECORDINGS)
+def test_recorded_call_of_the_real_cli_is_judged_right(
+    kind: str, name: str, expected: Recorded, tmp_path: Path
+) -> None:
+    outcome = judge(kind, recording(kind, name), expected.status, tmp_path, stderr=recorded_stderr(kind, name))
+    assert (outcome.kind, outcome.exit_status) == (expected.kind, expected.status), outcome.detail
+    assert outcome.detail == expected.detail if expected.kind is OutcomeKind.OK else expected.detail in outcome.detail
+    assert expected.usage is None or outcome.usage == expected.usage
+    assert not expected.session or outcome.session_id == expected.session
+
+
+@pytest.mark.parametrize("kind", STANDS)
+def test_every_case_is_recorded_or_said_to_be_lacking(kind: str) -> None:
+    stand = STANDS[kind]
+    assert set(CASES) - set(stand.recorded) == set(stand.lacking)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, stand in STANDS.items() if "success" in stand.recorded])
+def test_recorded_success_without_its_end_is_none(kind: str, tmp_path: Path) -> None:
+    whole = recording(kind, "success")
+    assert judge(kind, whole[: len(whole) // 2], -9, tmp_path).kind is OutcomeKind.INTERRUPTED
+    assert judge(kind, whole[: len(whole) // 2], 0, tmp_path).kind is not OutcomeKind.OK
+
+
+def recording(kind: str, name: str) -> list[str]:
+    """The lines that the real CLI printed."""
+    (file,) = [path for path in (STREAMS / kind).glob(f"{name}.*") if path.suffix in (".jsonl", ".txt")]
+    return file.read_text().splitlines()
+
+
+def recorded_stderr(kind: str, name: str) -> str:
+    """What it wrote on stderr."""
+    file = STREAMS / kind / f"{name}.stderr"
+    return file.read_text() if file.exists() else ""
+
+
+def judge(kind: str, lines: Sequence[str], status: int, folder: Path, *, stderr: str = "") -> AgentOutcome:
+    """What a backend makes of a call that printed this."""
+    assignment = Assignment(prompt="p", worktree=folder, folder=folder, facts={}, env={}, environ={})
+    transcript = STANDS[kind].make(program=folder / "cli").transcript(assignment)
+    for line in lines:
+        transcript.read(line)
+    ended = ProcessResult(status=status, ending=Ending.EXITED, seconds=2.0, tail=stderr, stderr_tail=stderr)
+    return transcript.outcome(ended)
 
 
 async def test_declared_no_change_is_found(stage: Stage) -> None:

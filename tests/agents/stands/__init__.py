@@ -1,0 +1,11 @@
+"""The stand-ins for the agent CLIs, one module each."""
+
+from collections.abc import Mapping
+
+from tests.agents.stands import claude_code, command
+from tests.agents.stands.stand import Stand
+
+STANDS: Mapping[str, Stand] = {
+    "claude-code": claude_code.STAND,
+    "command": command.STAND,
+}
