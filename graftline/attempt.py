@@ -30,7 +30,9 @@ from graftline.records import AttemptRecord, AttemptState, drop_record, write_re
 from graftline.retirement import retire
 from graftline.run import BUDGET_REACHED, Run
 from graftline.sealing import undo_sealed_edits
+from graftline.settings import TimeoutSettings
 from graftline.workspace import cut_workspace, set_up
+from graftline.worktree_progress import work_limit
 
 BUDGET_DETAIL = "the run's cap leaves nothing for another call"
 CACHES = frozenset({"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"})
@@ -169,7 +171,7 @@ async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds
             begun.append(agent)
             record(agent)
 
-        limits = Limits(wall_seconds=seconds, stall_seconds=run.settings.timeouts.output_stall_seconds)
+        limits = call_limits(run.settings.timeouts, ask.spec, place.worktree, wall_seconds=seconds)
         try:
             call.outcome = await call_agent(
                 backend, assignment, limits=limits, on_progress=on_progress, on_start=on_start
@@ -180,6 +182,12 @@ async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds
             # Nothing was started: the profile, the task's environment or this machine is not as it has to be.
             call.outcome = not_called(backend, OutcomeKind.CONFIG, str(error))
         return call.outcome
+
+
+def call_limits(timeouts: TimeoutSettings, spec: TaskSpec, worktree: Path, *, wall_seconds: float) -> Limits:
+    """When a call for a task is ended; a read-only one has nothing to commit."""
+    stalls = () if spec.read_only else (work_limit(worktree, timeouts.commit_stall_seconds),)
+    return Limits(wall_seconds=wall_seconds, stall_seconds=timeouts.output_stall_seconds, stalls=stalls)
 
 
 @dataclass

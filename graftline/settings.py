@@ -51,6 +51,9 @@ class TimeoutSettings(Section):
     task_seconds: float = Field(default=1800, gt=0, description="Wall clock of one attempt")
     run_seconds: float = Field(default=14400, gt=0, description="Wall clock of a run")
     output_stall_seconds: float = Field(default=600, gt=0, description="Silence after which an agent is ended")
+    commit_stall_seconds: float = Field(
+        default=900, gt=0, description="Time without a commit or a changed file after which an agent is ended"
+    )
 
 
 class RetrySettings(Section):

@@ -65,11 +65,12 @@ async def _call(
             on_progress(progress.text)
 
     # A program may well work in silence; only a CLI that reports what it does can be told to have stalled.
-    stall_seconds = limits.stall_seconds if backend.capabilities.converses else None
+    if not backend.capabilities.converses:
+        limits = replace(limits, stall_seconds=None, stalls=())
     result = await run_process(
         Command(invocation.argv, assignment.worktree, invocation.env, invocation.stdin, family=PROMPT_FILE_VARIABLE),
         log=assignment.folder / LOG_NAME,
-        limits=replace(limits, stall_seconds=stall_seconds),
+        limits=limits,
         on_line=read,
         on_start=on_start,
     )

@@ -106,7 +106,7 @@ def _judge(result: ProcessResult) -> tuple[OutcomeKind, str]:
         case Ending.TIMED_OUT:
             return OutcomeKind.TIMED_OUT, f"ended after {result.seconds:.0f} s, its time limit"
         case Ending.STALLED:
-            return OutcomeKind.STALLED, f"ended after {result.seconds:.0f} s: it had stopped printing"
+            return OutcomeKind.STALLED, f"ended after {result.seconds:.0f} s: {result.stall}"
         case Ending.EXITED if result.status == 0:
             return OutcomeKind.OK, ""
         case Ending.EXITED if result.status < 0:

@@ -18,7 +18,7 @@ def judge_cut_short(process: ProcessResult, *, waiting: str = "", code: str = ""
     if process.ending is Ending.TIMED_OUT:
         return OutcomeKind.TIMED_OUT, sentence(f"ended after {process.seconds:.0f} s, its time limit", waiting)
     if process.ending is Ending.STALLED:
-        return OutcomeKind.STALLED, sentence(f"ended after {process.seconds:.0f} s: it had fallen silent", waiting)
+        return OutcomeKind.STALLED, sentence(f"ended after {process.seconds:.0f} s: {process.stall}", waiting)
     refusal = classify_refusal(status=None, code=code, text=process.stderr_tail)
     if refusal is not None:
         return refusal, process.stderr_tail or code

@@ -214,7 +214,7 @@ async def test_version_that_nobody_tried_is_told_and_no_reason_to_refuse(stage: 
 
 async def test_silence_ends_only_agents_that_report_what_they_do(stage: Stage) -> None:
     # A program that works for long without a word is no worse for it.
-    stage.play("time.sleep(1.5)")
+    stage.play("time.sleep(3)")
     outcome = await stage.call(replace(PATIENT, stall_seconds=0.5))
     expected = OutcomeKind.OK if not stage.backend.capabilities.converses else OutcomeKind.STALLED
     assert outcome.kind is expected
