@@ -16,6 +16,7 @@ from time import monotonic
 
 from graftline.agents.backend import AgentBackend, Assignment
 from graftline.agents.calls import call_agent
+from graftline.agents.notices import Notice, NoticeKind
 from graftline.agents.outcome import POLICIES, AgentOutcome, OutcomeKind, Policy, Usage
 from graftline.budget import reservation_usd
 from graftline.carrying import carry_through
@@ -36,6 +37,7 @@ from graftline.worktree_progress import work_limit
 
 BUDGET_DETAIL = "the run's cap leaves nothing for another call"
 CACHES = frozenset({"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"})
+NOTICE_EVENTS = {NoticeKind.STATUS: EventKind.AGENT_STATUS, NoticeKind.LOOPING: EventKind.AGENT_LOOPING}
 NOT_CALLED = Usage(cost_usd=0.0)
 """What an attempt used whose agent was never started: a known nothing."""
 
@@ -164,6 +166,9 @@ async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds
         def on_progress(text: str) -> None:
             run.journal.append(EventKind.AGENT_PROGRESS, task=place.task, attempt=place.number, text=text)
 
+        def on_notice(notice: Notice) -> None:
+            run.journal.append(NOTICE_EVENTS[notice.kind], task=place.task, attempt=place.number, text=notice.text)
+
         begun: list[ProcessIdentity] = []
         record = run.recording("agent", task=place.task, attempt=place.number)
 
@@ -174,7 +179,7 @@ async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds
         limits = call_limits(run.settings.timeouts, ask.spec, place.worktree, wall_seconds=seconds)
         try:
             call.outcome = await call_agent(
-                backend, assignment, limits=limits, on_progress=on_progress, on_start=on_start
+                backend, assignment, limits=limits, on_progress=on_progress, on_notice=on_notice, on_start=on_start
             )
         except (CannotRunError, UserError) as error:
             if begun:

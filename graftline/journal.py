@@ -22,7 +22,7 @@ from graftline.errors import GraftlineError, UnknownRunError, UserError
 from graftline.private_files import write_file, writing
 
 # Raised whenever an older graftline would misread the file, which includes every new kind of event.
-FORMAT = 1
+FORMAT = 2
 
 
 class EventKind(StrEnum):
@@ -34,6 +34,10 @@ class EventKind(StrEnum):
     PROCESS_STARTED = "process-started"
     SETUP = "setup"
     AGENT_PROGRESS = "agent-progress"
+    AGENT_STATUS = "agent-status"
+    AGENT_LOOPING = "agent-looping"
+    QUESTION_ASKED = "question-asked"
+    QUESTION_ANSWERED = "question-answered"
     ATTEMPT_ENDED = "attempt-ended"
     TASK_SUCCEEDED = "task-succeeded"
     TASK_FAILED = "task-failed"

@@ -100,9 +100,13 @@ def task_records(run_folder: RunFolder, task: str) -> tuple[AttemptRecord, ...]:
 
 
 def count_extra_attempts(run_folder: RunFolder, task: str) -> int:
-    """How many attempts a task had beyond its first; interrupted ones are nobody's failure and do not count."""
-    states = [record.state for record in task_records(run_folder, task)]
-    return max(0, sum(state is not AttemptState.INTERRUPTED for state in states) - 1)
+    """How many attempts a task had beyond its first; those that were interrupted or asked a question do not count."""
+    counted = [
+        record
+        for record in task_records(run_folder, task)
+        if record.state is not AttemptState.INTERRUPTED and record.outcome is not OutcomeKind.STUCK
+    ]
+    return max(0, len(counted) - 1)
 
 
 def heal_records(run_folder: RunFolder, task: str) -> tuple[AttemptRecord, ...]:

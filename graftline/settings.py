@@ -54,6 +54,9 @@ class TimeoutSettings(Section):
     commit_stall_seconds: float = Field(
         default=900, gt=0, description="Time without a commit or a changed file after which an agent is ended"
     )
+    answer_seconds: float = Field(
+        default=86400, gt=0, description="How long a question of an agent waits for an answer"
+    )
 
 
 class RetrySettings(Section):

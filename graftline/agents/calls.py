@@ -18,7 +18,9 @@ from graftline.agents.environment import (
     remove_caches,
     write_private,
 )
-from graftline.agents.outcome import AgentOutcome
+from graftline.agents.last_message import asked_question
+from graftline.agents.notices import Notice, ProgressWatch
+from graftline.agents.outcome import AgentOutcome, OutcomeKind
 from graftline.process import Command, Limits, ProcessIdentity, run_process
 
 LOG_NAME = "agent.log"
@@ -30,6 +32,7 @@ async def call_agent(
     *,
     limits: Limits,
     on_progress: Callable[[str], None],
+    on_notice: Callable[[Notice], None],
     on_start: Callable[[ProcessIdentity], None],
 ) -> AgentOutcome:
     """Carry out an assignment in its worktree; whatever the agent does, the answer is an outcome.
@@ -43,7 +46,9 @@ async def call_agent(
     write_private(prompt_file(assignment.folder), assignment.prompt.encode(errors="replace"))
     temporary = tempfile.mkdtemp(prefix="graftline-")
     try:
-        return await _call(backend, replace(assignment, temporary=Path(temporary)), limits, on_progress, on_start)
+        return await _call(
+            backend, replace(assignment, temporary=Path(temporary)), limits, on_progress, on_notice, on_start
+        )
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(partial(shutil.rmtree, temporary, ignore_errors=True))
@@ -55,14 +60,22 @@ async def _call(
     assignment: Assignment,
     limits: Limits,
     on_progress: Callable[[str], None],
+    on_notice: Callable[[Notice], None],
     on_start: Callable[[ProcessIdentity], None],
 ) -> AgentOutcome:
     invocation = backend.invocation(assignment)
     transcript = backend.transcript(assignment)
 
+    watch = ProgressWatch()
+
     def read(line: str) -> None:
-        if (progress := transcript.read(line)) is not None and progress.text:
+        progress = transcript.read(line)
+        if progress is None:
+            return
+        if progress.text:
             on_progress(progress.text)
+        for notice in watch.see(progress):
+            on_notice(notice)
 
     # A program may well work in silence; only a CLI that reports what it does can be told to have stalled.
     if not backend.capabilities.converses:
@@ -74,4 +87,8 @@ async def _call(
         on_line=read,
         on_start=on_start,
     )
-    return replace(transcript.outcome(result), backend=backend.type, seconds=result.seconds)
+    outcome = transcript.outcome(result)
+    question = asked_question(outcome.last_message) if outcome.kind is OutcomeKind.OK else None
+    if question is not None:
+        outcome = replace(outcome, kind=OutcomeKind.STUCK, detail=question)
+    return replace(outcome, backend=backend.type, seconds=result.seconds)

@@ -83,7 +83,7 @@ class CommandTranscript:
         if not line.strip():
             return None
         self._last_lines.append(line[:DETAIL_CHARS])
-        return Progress(plain_line(line, PROGRESS_CHARS))
+        return Progress(plain_line(line, PROGRESS_CHARS), said=line)
 
     def outcome(self, result: ProcessResult) -> AgentOutcome:
         """Exit status 0 is success, everything else a failure whose last output is the detail."""

@@ -24,6 +24,7 @@ class OutcomeKind(StrEnum):
     TIMED_OUT = "timed-out"
     INTERRUPTED = "interrupted"
     PERMISSION_DENIED = "permission-denied"
+    STUCK = "stuck"
 
 
 class Policy(StrEnum):
@@ -31,6 +32,7 @@ class Policy(StrEnum):
 
     DONE = "done"
     RETRY = "retry"
+    ASK_PERSON = "ask a person"
     STOP_TASK = "stop the task"
     STOP_RUN = "stop the run"
 
@@ -52,6 +54,7 @@ POLICIES: dict[OutcomeKind, Policy] = {
     OutcomeKind.TIMED_OUT: Policy.RETRY,
     OutcomeKind.INTERRUPTED: Policy.RETRY,
     OutcomeKind.PERMISSION_DENIED: Policy.STOP_TASK,
+    OutcomeKind.STUCK: Policy.ASK_PERSON,
 }
 
 

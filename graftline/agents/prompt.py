@@ -12,7 +12,10 @@ CONTEXT_CHARS = 4_000
 FAILURE_CHARS = 6_000
 MAX_CONTEXTS = 20
 MAX_FAILURES = 20
+ANSWER_CHARS = 10_000
 TITLE_CHARS = 200
+ALONE = "Nobody watches you work: decide for yourself where you can, and say in the end what you decided."
+UNHEARD = "Nobody can answer questions: decide for yourself and say in the end what you decided."
 
 
 def frame_prompt(spec: TaskSpec, *, plan_title: str, context: Sequence[str]) -> str:
@@ -22,7 +25,7 @@ def frame_prompt(spec: TaskSpec, *, plan_title: str, context: Sequence[str]) -> 
     """
     return _join(
         [
-            _opening(spec, plan_title),
+            f"{_opening(spec, plan_title)} {ALONE}",
             *_quoted(
                 context,
                 heading="# What is known from elsewhere",
@@ -32,7 +35,20 @@ def frame_prompt(spec: TaskSpec, *, plan_title: str, context: Sequence[str]) -> 
             ),
             "# Your task",
             spec.prompt,
-            _rules(spec),
+            _rules(spec, may_ask=True),
+        ]
+    )
+
+
+def frame_answer(question: str, answer: str) -> str:
+    """What an agent that was stuck, or the one that goes on in its place, is told of its question."""
+    return _join(
+        [
+            "# The answer to a question",
+            "Work on this task stopped with this question:",
+            fenced(question, ANSWER_CHARS),
+            "A person has answered it. The block below is what they said; go on with the task by it.",
+            fenced(answer, ANSWER_CHARS),
         ]
     )
 
@@ -44,7 +60,7 @@ def frame_heal_prompt(spec: TaskSpec, *, plan_title: str, failures: Sequence[str
     """
     return _join(
         [
-            _opening(spec, plan_title),
+            f"{_opening(spec, plan_title)} {UNHEARD}",
             "The work of all tasks has been merged into the tree you see. Tests are red on it, and the failures below "
             "point at this task. Find the cause and fix it with as small a change as will do. Fix the code rather than "
             "the test, unless the test contradicts the task. Do not delete, skip or weaken tests, and do not undo "
@@ -65,7 +81,7 @@ def frame_heal_prompt(spec: TaskSpec, *, plan_title: str, failures: Sequence[str
             ),
             "# The task, as it was given",
             spec.prompt,
-            _rules(spec),
+            _rules(spec, may_ask=False),
         ]
     )
 
@@ -77,11 +93,11 @@ def _opening(spec: TaskSpec, plan_title: str) -> str:
     part = f', one task of the plan "{plan}"' if plan else ", one task of a larger plan"
     return (
         f"You are working on {task}{part}. Other agents work on the other tasks at the same time, each in a "
-        "repository of its own. Nobody can answer questions: decide for yourself and say in the end what you decided."
+        "repository of its own."
     )
 
 
-def _rules(spec: TaskSpec) -> str:
+def _rules(spec: TaskSpec, *, may_ask: bool) -> str:
     rules = [
         "The current folder is a git worktree of your own. Work only in it. Do not push, and do not change other "
         "repositories or branches.",
@@ -97,8 +113,14 @@ def _rules(spec: TaskSpec) -> str:
     if spec.acceptance:
         rules.append(f"These acceptance tests are given and must stay as they are: {_listed(spec.acceptance)}.")
     rules.append("End with a short message that says what you did and what is left open.")
+    # What agents declare is never at the start of a line here: one that echoes its prompt must not declare anything.
+    rules.append("To tell how far you are, write a line `STATUS: text` now and then; nobody answers it.")
+    if may_ask:
+        rules.append(
+            "Only if you cannot go on without a decision that you must not take yourself, stop and make the last line "
+            "of that message `STUCK: question`. A person answers it, and you are called again with the answer."
+        )
     if not spec.read_only:
-        # Never at the start of a line: an agent that echoes its prompt must not declare anything.
         rules.append("Only if nothing had to be changed, make the last line of that message `NO-CHANGE: reason`.")
     return _join(["# Rules", "\n".join(f"- {rule}" for rule in rules)])
 

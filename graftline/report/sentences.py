@@ -29,7 +29,12 @@ def log_entry(entry: Entry) -> None:
     logging.getLogger(__name__).log(level, "%s", describe(entry))
 
 
-_LEVELS = {EventKind.AGENT_PROGRESS: logging.DEBUG, EventKind.WARNING: logging.WARNING}
+_LEVELS = {
+    EventKind.AGENT_PROGRESS: logging.DEBUG,
+    EventKind.AGENT_LOOPING: logging.WARNING,
+    EventKind.QUESTION_ASKED: logging.WARNING,
+    EventKind.WARNING: logging.WARNING,
+}
 
 
 def _cost(data: Data) -> str:
@@ -80,6 +85,10 @@ _SENTENCES: dict[EventKind, Callable[[Data], str]] = {
     EventKind.PROCESS_STARTED: lambda data: f"{data['what']} runs as process {data['pid']}",
     EventKind.SETUP: lambda data: f"set up: {data['command']} ended with {data['status']} after {_seconds(data)}",
     EventKind.AGENT_PROGRESS: lambda data: str(data["text"]),
+    EventKind.AGENT_STATUS: lambda data: f"says: {data['text']}",
+    EventKind.AGENT_LOOPING: lambda data: f"goes round in circles: {data['text']}",
+    EventKind.QUESTION_ASKED: lambda data: f"asks a person: {data['text']}",
+    EventKind.QUESTION_ANSWERED: lambda data: f"was answered: {data['text']}",
     EventKind.ATTEMPT_ENDED: lambda data: f"agent ended: {data['outcome']} after {_seconds(data)}, {_cost(data)}",
     EventKind.TASK_SUCCEEDED: lambda _: "done",
     EventKind.TASK_FAILED: lambda data: f"failed: {data['reason']}",

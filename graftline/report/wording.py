@@ -4,7 +4,7 @@ import math
 import shlex
 from collections.abc import Sequence
 
-from graftline.report.model import AttemptReport, HealReport, Report, RunState, TaskState, is_resumable
+from graftline.report.model import AttemptReport, HealReport, QuestionReport, Report, RunState, TaskState, is_resumable
 
 
 def short_commit(commit: str | None) -> str:
@@ -80,6 +80,11 @@ def heal_line(heal: HealReport) -> str:
 def resume_command(report: Report) -> str | None:
     """The command that goes on with a run; None when there is nothing left to do, or it goes on."""
     return f"graftline resume {shlex.quote(report.run)}" if is_resumable(report.state) else None
+
+
+def answer_command(report: Report, question: QuestionReport) -> str:
+    """The command that answers a question."""
+    return f"graftline answer {shlex.quote(report.run)} {shlex.quote(question.task)} 'ANSWER'"
 
 
 def next_command(report: Report) -> str | None:

@@ -1,0 +1,45 @@
+"""The question subflow: an agent that cannot go on by itself waits for a person, while the other tasks go on."""
+
+import math
+
+from prefect import flow, runtime
+from prefect.exceptions import FlowPauseTimeout
+from prefect.flow_runs import apause_flow_run
+
+from graftline.interruption import signals_held
+from graftline.journal import EventKind
+from graftline.run import Run, live_run
+from graftline.tasks.question import Answer
+from graftline.text import fenced
+
+POLL_SECONDS = 2
+DESCRIPTION_CHARS = 4_000
+
+
+@flow(name="question", flow_run_name="question: {task_id}", persist_result=False, log_prints=False)
+async def question(run_id: str, task_id: str, attempt: int, text: str) -> str:
+    """What a person answers to a task's question; this flow run is paused until then."""
+    run = live_run(run_id)
+    with signals_held():
+        own = str(runtime.flow_run.id)
+        run.journal.append(EventKind.QUESTION_ASKED, task=task_id, attempt=attempt, text=text, flow_run=own)
+        described = f"Task `{task_id}` of {run.pinned.name} asks:\n\n{fenced(text, DESCRIPTION_CHARS)}"
+        given = await apause_flow_run(
+            wait_for_input=Answer.with_initial_data(description=described),
+            timeout=math.ceil(run.settings.timeouts.answer_seconds),
+            poll_interval=POLL_SECONDS,
+        )
+        return given.answer
+
+
+async def ask_person(run: Run, task_id: str, attempt: int, text: str) -> str | None:
+    """The answer to a task's question, which is in the journal before anybody acts on it; None when nobody answers.
+
+    A run that is entered again asks anew what had no answer.
+    """
+    try:
+        answer = await question(run.id, task_id, attempt, text)
+    except FlowPauseTimeout:
+        return None
+    run.journal.append(EventKind.QUESTION_ANSWERED, task=task_id, attempt=attempt, text=answer)
+    return answer

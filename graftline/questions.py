@@ -1,0 +1,52 @@
+"""What agents asked a person: found again in a run's journal, whoever looks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from graftline.journal import Entry, EventKind
+from graftline.records import AttemptRecord
+
+ANSWER_CHARS = 10_000
+# After these nobody waits for an answer any more; a run that is entered again asks anew.
+_OVER = frozenset(
+    {EventKind.QUESTION_ANSWERED, EventKind.ATTEMPT_STARTED, EventKind.TASK_FAILED, EventKind.TASK_SKIPPED}
+)
+_ALL_OVER = frozenset({EventKind.RUN_PREPARED, EventKind.RUN_ENDED})
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question that waits for an answer; `flow_run` is the Prefect flow run that waits for it."""
+
+    task: str
+    attempt: int
+    text: str
+    flow_run: str
+
+
+def open_questions(entries: Sequence[Entry]) -> tuple[Question, ...]:
+    """The questions of a run that wait for an answer, in the order in which they were asked."""
+    found: dict[str, Question] = {}
+    for entry in entries:
+        task = entry.task or ""
+        if entry.event is EventKind.QUESTION_ASKED:
+            text, flow_run = str(entry.data["text"]), str(entry.data["flow_run"])
+            found[task] = Question(task, entry.attempt or 0, text, flow_run)
+        elif entry.event in _ALL_OVER:
+            found.clear()
+        elif entry.event in _OVER:
+            found.pop(task, None)
+    return tuple(found.values())
+
+
+def answer_to(entries: Sequence[Entry], record: AttemptRecord) -> str | None:
+    """What a person answered to the question that an attempt ended with; None when nobody has yet."""
+    return next(
+        (
+            str(entry.data["text"])
+            for entry in reversed(entries)
+            if entry.event is EventKind.QUESTION_ANSWERED
+            and (entry.task, entry.attempt) == (record.task, record.number)
+        ),
+        None,
+    )
