@@ -12,12 +12,15 @@ from prefect import Flow, allow_failure, flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from graftline.flows.question import ask_person
 from graftline.integration import Collision, base_of
 from graftline.interruption import signals_held
 from graftline.journal import EventKind
 from graftline.plan import Graph, Plan, graph_of
+from graftline.questions import unanswered
+from graftline.records import AttemptRecord
 from graftline.run import NOT_STARTED, Run, live_run
-from graftline.tasks.attempt import Attempted, attempt_task
+from graftline.tasks.attempt import Attempted, AttemptFailedError, attempt_task
 from graftline.tasks.skip import SKIPPED, skip_task
 from graftline.tasks.slots import Slots
 
@@ -56,16 +59,21 @@ async def run_node(
     missing = [name for name in graph.dependencies(task_id) if not before[name].is_completed()]
     if missing:
         return await skipped(run, task_id, f"{' and '.join(missing)} did not finish", edges)
+    finished = {name: (await node.result().aresult()).record for name, node in nodes.items() if is_finished(node)}
+    base = await base_of(run, task_id, finished)
+    if isinstance(base, Collision):
+        return await skipped(run, task_id, str(base), edges)
     spec = run.plan.task(task_id)
-    async with slots.hold(spec):
-        if run.stop_reason:
-            return await skipped(run, task_id, f"{NOT_STARTED}{run.stop_reason}", edges)
-        finished = {name: (await node.result().aresult()).record for name, node in nodes.items() if is_finished(node)}
-        base = await base_of(run, task_id, finished)
-        if isinstance(base, Collision):
-            return await skipped(run, task_id, str(base), edges)
-        state = await attempt_task(run, spec)(run.id, task_id, base.commit, base.key, wait_for=edges, return_state=True)
-    return await record_end(run, task_id, state)
+    while True:
+        if (stuck := unanswered(run, task_id, base.key)) is not None and not await ask_person(run, stuck):
+            return await record_end(run, task_id, left_alone(run, stuck))
+        async with slots.hold(spec):
+            if run.stop_reason:
+                return await skipped(run, task_id, f"{NOT_STARTED}{run.stop_reason}", edges)
+            called = attempt_task(run, spec)(run.id, task_id, base.commit, base.key, wait_for=edges, return_state=True)
+            state: State[Attempted] = await called
+        if unanswered(run, task_id, base.key) is None:
+            return await record_end(run, task_id, state)
 
 
 async def skipped(run: Run, task_id: str, reason: str, edges: list[allow_failure]) -> State[Attempted]:
@@ -83,6 +91,13 @@ async def record_end(run: Run, task_id: str, state: State[Attempted]) -> State[A
         error = await state.aresult(raise_on_failure=False)
         run.journal.append(EventKind.TASK_FAILED, task=task_id, reason=str(error) or state.name)
     return state
+
+
+def left_alone(run: Run, stuck: AttemptRecord) -> State[Attempted]:
+    """The end of a plan task whose question nobody has answered."""
+    why = run.stop_reason or f"nobody answered within {run.settings.timeouts.answer_seconds:g} s"
+    record = stuck.model_copy(update={"detail": f"{why}: {stuck.detail}"})
+    return Failed(message=record.detail, data=AttemptFailedError(run.id, record))
 
 
 def is_finished(node: asyncio.Task[State[Attempted]]) -> bool:

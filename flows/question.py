@@ -1,13 +1,16 @@
 """The question subflow: an agent that cannot go on by itself waits for a person, while the other tasks go on."""
 
+import asyncio
 import math
 
+import anyio
 from prefect import flow, runtime
 from prefect.exceptions import FlowPauseTimeout
 from prefect.flow_runs import apause_flow_run
 
 from graftline.interruption import signals_held
 from graftline.journal import EventKind
+from graftline.records import AttemptRecord
 from graftline.run import Run, live_run
 from graftline.tasks.question import Answer
 from graftline.text import fenced
@@ -32,14 +35,27 @@ async def question(run_id: str, task_id: str, attempt: int, text: str) -> str:
         return given.answer
 
 
-async def ask_person(run: Run, task_id: str, attempt: int, text: str) -> str | None:
-    """The answer to a task's question, which is in the journal before anybody acts on it; None when nobody answers.
+async def ask_person(run: Run, stuck: AttemptRecord) -> bool:
+    """Whether a person has answered what an attempt is stuck with; the answer is in the journal then.
 
-    A run that is entered again asks anew what had no answer.
+    Nobody is waited for in a run that is stopped, nor for longer than `[timeouts] answer_seconds`.
     """
-    try:
-        answer = await question(run.id, task_id, attempt, text)
-    except FlowPauseTimeout:
-        return None
-    run.journal.append(EventKind.QUESTION_ANSWERED, task=task_id, attempt=attempt, text=answer)
-    return answer
+    with anyio.CancelScope() as scope:
+        watcher = asyncio.create_task(_cancel_when_stopped(run, scope))
+        try:
+            answer = await question(run.id, stuck.task, stuck.number, stuck.detail)
+        except FlowPauseTimeout:
+            return False
+        finally:
+            watcher.cancel()
+        run.journal.append(
+            EventKind.QUESTION_ANSWERED, task=stuck.task, attempt=stuck.number, question=stuck.detail, text=answer
+        )
+        return True
+    return False
+
+
+async def _cancel_when_stopped(run: Run, scope: anyio.CancelScope) -> None:
+    while not run.stop_reason:  # noqa: ASYNC110  whatever stops a run tells nobody
+        await asyncio.sleep(POLL_SECONDS)
+    scope.cancel()

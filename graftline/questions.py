@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from graftline.agents.outcome import OutcomeKind
 from graftline.journal import Entry, EventKind
-from graftline.records import AttemptRecord
+from graftline.records import AttemptRecord, task_records
+from graftline.run import Run
 
 ANSWER_CHARS = 10_000
 # After these nobody waits for an answer any more; a run that is entered again asks anew.
@@ -24,6 +26,15 @@ class Question:
     flow_run: str
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a person answered to the question that an attempt ended with."""
+
+    attempt: int
+    question: str
+    text: str
+
+
 def open_questions(entries: Sequence[Entry]) -> tuple[Question, ...]:
     """The questions of a run that wait for an answer, in the order in which they were asked."""
     found: dict[str, Question] = {}
@@ -39,14 +50,19 @@ def open_questions(entries: Sequence[Entry]) -> tuple[Question, ...]:
     return tuple(found.values())
 
 
-def answer_to(entries: Sequence[Entry], record: AttemptRecord) -> str | None:
-    """What a person answered to the question that an attempt ended with; None when nobody has yet."""
-    return next(
-        (
-            str(entry.data["text"])
-            for entry in reversed(entries)
-            if entry.event is EventKind.QUESTION_ANSWERED
-            and (entry.task, entry.attempt) == (record.task, record.number)
-        ),
-        None,
+def answers_for(entries: Sequence[Entry], task: str) -> tuple[Answer, ...]:
+    """What people have answered to a task's agents so far."""
+    return tuple(
+        Answer(entry.attempt or 0, str(entry.data["question"]), str(entry.data["text"]))
+        for entry in entries
+        if entry.event is EventKind.QUESTION_ANSWERED and entry.task == task
     )
+
+
+def unanswered(run: Run, task: str, key: str) -> AttemptRecord | None:
+    """The attempt of a task, from the same tree, that is stuck with a question nobody has answered yet."""
+    *_, last = (None, *task_records(run.folder, task))
+    if last is None or last.outcome is not OutcomeKind.STUCK or last.key != key:
+        return None
+    answered = {answer.attempt for answer in answers_for(run.journal.entries(), task)}
+    return None if last.number in answered else last

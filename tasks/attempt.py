@@ -13,6 +13,7 @@ from graftline.agents.prompt import frame_prompt
 from graftline.attempt import Ask, perform_attempt, reserve_place
 from graftline.integration import Base, find_task
 from graftline.plan import TaskSpec
+from graftline.questions import answers_for
 from graftline.records import AttemptRecord
 from graftline.run import Run, live_run
 
@@ -81,7 +82,8 @@ async def attempt(run_id: str, task_id: str, base: str, key: str) -> Attempted:
     record = await find_task(run, task_id, Base(commit=base, key=key))
     if record is None:
         spec = run.plan.task(task_id)
-        prompt = frame_prompt(spec, plan_title=run.plan.title, context=run.context_of(spec))
+        answers = [(one.question, one.text) for one in answers_for(run.journal.entries(), task_id)]
+        prompt = frame_prompt(spec, plan_title=run.plan.title, context=run.context_of(spec), answers=answers)
         place = await reserve_place(run, task_id, base)
         record = await perform_attempt(run, Ask(spec=spec, base=base, key=key, prompt=prompt), place)
     if record.is_done:

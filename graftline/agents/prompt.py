@@ -18,10 +18,13 @@ ALONE = "Nobody watches you work: decide for yourself where you can, and say in 
 UNHEARD = "Nobody can answer questions: decide for yourself and say in the end what you decided."
 
 
-def frame_prompt(spec: TaskSpec, *, plan_title: str, context: Sequence[str]) -> str:
+def frame_prompt(
+    spec: TaskSpec, *, plan_title: str, context: Sequence[str], answers: Sequence[tuple[str, str]] = ()
+) -> str:
     """A task's prompt verbatim, within what an agent must know of where it works.
 
     `context` is text of other agents and of the plan, such as what the tasks before this one did: it is quoted as data.
+    `answers` are the questions that work on the task has stopped with, and what a person answered.
     """
     return _join(
         [
@@ -35,6 +38,7 @@ def frame_prompt(spec: TaskSpec, *, plan_title: str, context: Sequence[str]) -> 
             ),
             "# Your task",
             spec.prompt,
+            *(frame_answer(question, answer) for question, answer in answers),
             _rules(spec, may_ask=True),
         ]
     )

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from graftline.agents.backend import Progress
 from graftline.agents.notices import MOST_STATUSES, TEXT_CHARS, Notice, NoticeKind, ProgressWatch
+from graftline.text import plain_line
 
 
 def seen(*progress: Progress) -> list[Notice]:
@@ -69,4 +70,4 @@ def test_what_a_tool_printed_is_not_told() -> None:
 
 @given(st.lists(st.builds(Progress, text=st.text(), said=st.text(), command=st.text(), error=st.text())))
 def test_notices_are_lines_that_steer_no_terminal(progress: list[Progress]) -> None:
-    assert all(notice.text.isprintable() and notice.text for notice in seen(*progress))
+    assert all(notice.text and notice.text == plain_line(notice.text, TEXT_CHARS) for notice in seen(*progress))
