@@ -9,7 +9,7 @@ from typing import ClassVar
 from prefect.blocks.core import Block
 from pydantic import ConfigDict
 
-from graftline.agents.profiles import PROFILE_TYPES, AnyProfile, ClaudeCodeProfile, CommandProfile
+from graftline.agents.profiles import PROFILE_TYPES, AnyProfile, ClaudeCodeProfile, CodexProfile, CommandProfile
 
 
 class ClaudeCode(ClaudeCodeProfile, Block):
@@ -30,6 +30,19 @@ class ClaudeCode(ClaudeCodeProfile, Block):
     )
 
 
+class Codex(CodexProfile, Block):
+    """A profile of the Codex CLI that flows load by the block's name."""
+
+    model_config = ConfigDict(extra="forbid")  # as above
+
+    _block_type_name: ClassVar[str | None] = "Graftline Codex"
+    _block_type_slug: ClassVar[str | None] = "graftline-codex"
+    _description: ClassVar[str | None] = "A profile of the Codex CLI: model, address, key and environment."
+    _code_example: ClassVar[str | None] = (
+        '```python\nfrom graftline.blocks import Codex\n\nCodex(model="gpt-5.5").save("second-opinion")\n```'
+    )
+
+
 class Command(CommandProfile, Block):
     """A profile of any executable that flows load by the block's name."""
 
@@ -46,8 +59,8 @@ class Command(CommandProfile, Block):
     )
 
 
-AgentBlock = ClaudeCode | Command
-AGENT_BLOCKS: tuple[type[AgentBlock], ...] = (ClaudeCode, Command)
+AgentBlock = ClaudeCode | Codex | Command
+AGENT_BLOCKS: tuple[type[AgentBlock], ...] = (ClaudeCode, Codex, Command)
 
 
 def to_profile(block: AgentBlock) -> AnyProfile:

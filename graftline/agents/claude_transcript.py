@@ -2,7 +2,7 @@
 
 import json
 
-from graftline.agents.backend import Progress
+from graftline.agents.backend import PROGRESS_CHARS, Progress
 from graftline.agents.claude_events import (
     Assistant,
     Block,
@@ -16,12 +16,10 @@ from graftline.agents.claude_events import (
 from graftline.agents.evidence import classify_refusal
 from graftline.agents.last_message import bounded_message, declared_no_change
 from graftline.agents.outcome import AgentOutcome, OutcomeKind, Usage
-from graftline.agents.verdict import ENDED_BY_US, judge_cut_short
+from graftline.agents.verdict import DETAIL_CHARS, ENDED_BY_US, judge_cut_short
 from graftline.process import ProcessResult
 from graftline.text import plain_end, plain_line
 
-DETAIL_CHARS = 2_000
-PROGRESS_CHARS = 200
 # What of a tool's input tells a person most, first hit first.
 _TELLING = ("command", "file_path", "path", "pattern", "url", "query", "description")
 _BY_REASON = {

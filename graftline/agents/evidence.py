@@ -80,7 +80,7 @@ _BY_TEXT: tuple[tuple[OutcomeKind, re.Pattern[str]], ...] = (
         OutcomeKind.TRANSIENT,
         re.compile(
             r"internal server error|stream (disconnected|ended)|without a finish reason|ECONNRESET|ECONNREFUSED"
-            r"|ENOTFOUND|ETIMEDOUT|fetch failed|connection error|empty response",
+            r"|ENOTFOUND|ETIMEDOUT|fetch failed|connection (error|failed)|empty response",
             re.IGNORECASE,
         ),
     ),

@@ -58,8 +58,16 @@ class ClaudeCodeProfile(CliProfile):
     max_turns: int | None = Field(default=None, gt=0, title="Turn limit", description="Turns one call may take")
 
 
-AnyProfile = Annotated[CommandProfile | ClaudeCodeProfile, Field(discriminator="type")]
-PROFILE_TYPES: dict[str, type[CommandProfile | ClaudeCodeProfile]] = {
+class CodexProfile(CliProfile):
+    """The Codex CLI, headless."""
+
+    type: Literal["codex"] = "codex"
+    binary: str = Field(default="codex", title="Binary", description="Name on PATH, or path, of the CLI")
+
+
+AnyProfile = Annotated[CommandProfile | ClaudeCodeProfile | CodexProfile, Field(discriminator="type")]
+PROFILE_TYPES: dict[str, type[CommandProfile | ClaudeCodeProfile | CodexProfile]] = {
     "claude-code": ClaudeCodeProfile,
+    "codex": CodexProfile,
     "command": CommandProfile,
 }

@@ -1,15 +1,41 @@
 """Which version of an agent CLI is installed, and whether graftline was ever tried with it."""
 
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from graftline.agents.backend import Probe
 from graftline.agents.environment import base_environment
 from graftline.errors import CannotRunError
 from graftline.process import Command, Ending, Limits, run_process
 from graftline.text import plain_end
 
 PROBE_SECONDS = 60.0
+
+
+def find_program(binary: str, environ: Mapping[str, str]) -> str:
+    """The path of a program, or its name where it is not installed.
+
+    It is looked up in our PATH: a task may set another one for what the agent itself starts.
+    """
+    return shutil.which(binary, path=environ.get("PATH", "")) or binary
+
+
+async def probe_cli(
+    kind: str, binary: str, environ: Mapping[str, str], *, tested: Sequence[str], install: str
+) -> Probe:
+    """Find a CLI and ask it for its version; whether it has credentials is for its backend to add.
+
+    `install` says how one gets it.
+    """
+    found = shutil.which(binary, path=environ.get("PATH", ""))
+    if found is None:
+        return Probe(
+            kind, binary, problems=(f"{binary!r} is not an executable file on PATH: {install} or set `binary`",)
+        )
+    version, problem = await ask_version(found, environ)
+    return Probe(kind, found, version, (problem,) if problem else (), untested(version, tested))
 
 
 async def ask_version(
