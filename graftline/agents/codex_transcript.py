@@ -59,7 +59,7 @@ class CodexTranscript:
             case TurnFailed():
                 self._verdict = event
             case Trouble():
-                return Progress(plain_line(f"waiting: {event.message}", PROGRESS_CHARS))
+                return Progress(plain_line(event.message, PROGRESS_CHARS))
             case ItemStarted():
                 return Progress(_describe(event.item), command=_signature(event.item))
             case ItemCompleted():

@@ -63,7 +63,8 @@ _BY_TEXT: tuple[tuple[OutcomeKind, re.Pattern[str]], ...] = (
     (
         OutcomeKind.CONFIG,
         re.compile(
-            r"no such model|issue with the selected model|NotFoundError|unknown option|root/sudo privileges",
+            r"no such model|issue with the selected model|NotFoundError|unknown option|unexpected argument '"
+            r"|error (loading config|finding codex home)|root/sudo privileges",
             re.IGNORECASE,
         ),
     ),

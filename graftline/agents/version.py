@@ -54,7 +54,8 @@ async def ask_version(
         return "", f"{binary} --version did not answer within {PROBE_SECONDS:.0f} s"
     if result.status != 0:
         return "", f"{binary} --version ended with status {result.status}: {plain_end(result.tail, 500)}"
-    words = plain_end(result.tail, 100).split()
+    # A warning on stderr may hold numbers too.
+    words = plain_end(result.tail.removesuffix(result.stderr_tail), 100).split()
     return next((word for word in words if word[:1].isdigit()), " ".join(words)), ""
 
 

@@ -45,6 +45,7 @@ STAND = Stand(
         "auth_failure": Recorded(K.AUTH, status=1, detail="unexpected status 401 Unauthorized"),
         "credit": Recorded(K.BILLING, status=1, detail="Quota exceeded. Check your plan and billing details."),
         "model_not_found": Recorded(K.CONFIG, status=1, detail="no such model"),
+        "unknown_option": Recorded(K.CONFIG, status=2, detail="unexpected argument '--nope' found"),
         "rate_limit_forever": Recorded(K.RATE_LIMITED, status=1, detail="last status: 429 Too Many Requests"),
         "overload_giveup": Recorded(K.OVERLOADED, status=1, detail="Selected model is at capacity"),
         # Its sentence for a 500, whose status it does not tell.
