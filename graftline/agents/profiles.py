@@ -58,8 +58,17 @@ class ClaudeCodeProfile(CliProfile):
     max_turns: int | None = Field(default=None, gt=0, title="Turn limit", description="Turns one call may take")
 
 
-AnyProfile = Annotated[CommandProfile | ClaudeCodeProfile, Field(discriminator="type")]
-PROFILE_TYPES: dict[str, type[CommandProfile | ClaudeCodeProfile]] = {
+class GeminiProfile(CliProfile):
+    """The Gemini CLI, headless."""
+
+    type: Literal["gemini"] = "gemini"
+    binary: str = Field(default="gemini", title="Binary", description="Name on PATH, or path, of the CLI")
+    max_turns: int | None = Field(default=None, gt=0, title="Turn limit", description="Turns one call may take")
+
+
+AnyProfile = Annotated[CommandProfile | ClaudeCodeProfile | GeminiProfile, Field(discriminator="type")]
+PROFILE_TYPES: dict[str, type[CommandProfile | ClaudeCodeProfile | GeminiProfile]] = {
     "claude-code": ClaudeCodeProfile,
     "command": CommandProfile,
+    "gemini": GeminiProfile,
 }
