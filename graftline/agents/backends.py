@@ -6,7 +6,15 @@ from graftline.agents.backend import AgentBackend
 from graftline.agents.claude_code import ClaudeCodeBackend
 from graftline.agents.codex import CodexBackend
 from graftline.agents.command import CommandBackend
-from graftline.agents.profiles import PROFILE_TYPES, AnyProfile, ClaudeCodeProfile, CodexProfile, CommandProfile
+from graftline.agents.gemini import GeminiBackend
+from graftline.agents.profiles import (
+    PROFILE_TYPES,
+    AnyProfile,
+    ClaudeCodeProfile,
+    CodexProfile,
+    CommandProfile,
+    GeminiProfile,
+)
 from graftline.errors import SettingsError
 from graftline.settings import Settings
 
@@ -41,6 +49,8 @@ def _backend(profile: AnyProfile) -> AgentBackend:
             return ClaudeCodeBackend(profile)
         case CodexProfile():
             return CodexBackend(profile)
+        case GeminiProfile():
+            return GeminiBackend(profile)
 
 
 def _bare_profile(settings: Settings, wanted: str) -> AnyProfile:

@@ -1,8 +1,6 @@
 """Judges a Codex call by its events: how the last turn ended, never the exit status or the text of a tool."""
 
-import json
 import re
-from dataclasses import replace
 
 from graftline.agents.backend import PROGRESS_CHARS, Assignment, Progress
 from graftline.agents.codex_events import (
@@ -20,6 +18,7 @@ from graftline.agents.codex_events import (
 from graftline.agents.evidence import classify_refusal
 from graftline.agents.last_message import bounded_message, declared_no_change
 from graftline.agents.outcome import AgentOutcome, OutcomeKind, Usage
+from graftline.agents.tool_calls import call_signature, describe_call
 from graftline.agents.verdict import DETAIL_CHARS, ENDED_BY_US, judge_cut_short
 from graftline.process import ProcessResult
 from graftline.text import plain_end, plain_line
@@ -61,7 +60,7 @@ class CodexTranscript:
             case Trouble():
                 return Progress(plain_line(event.message, PROGRESS_CHARS))
             case ItemStarted():
-                return Progress(_describe(event.item), command=_signature(event.item))
+                return _read_call(event.item)
             case ItemCompleted():
                 return self._read_completed(event.item)
         return None
@@ -112,7 +111,7 @@ class CodexTranscript:
         if not self._under_way:
             return judge_cut_short(process, waiting=waiting)
         # From the first turn on, stderr quotes what the agent's tools were given.
-        kind, detail = judge_cut_short(replace(process, stderr_tail=""), waiting=waiting)
+        kind, detail = judge_cut_short(process, waiting=waiting, own_words="")
         if kind is OutcomeKind.FAILED and process.status == FAILED_STATUS:
             return OutcomeKind.INTERRUPTED, "interrupted from outside (status 1 in the middle of a turn)"
         return kind, detail
@@ -136,14 +135,12 @@ def _classify(sentence: str) -> OutcomeKind | None:
     return classify_refusal(status=int(status[1]) if status else None, code="", text=sentence)
 
 
-def _describe(item: Item) -> str:
-    tool = ".".join(name for name in (item.server, item.tool) if name)
-    paths = ", ".join(change.path for change in item.changes or ())
-    telling = item.command or paths or item.query or tool
-    return plain_line(f"{item.type}: {telling}" if telling else item.type, PROGRESS_CHARS)
-
-
-def _signature(item: Item) -> str:
-    """What makes a tool call the same as another one."""
-    arguments = item.command or item.query or item.arguments or [change.model_dump() for change in item.changes or ()]
-    return " ".join(part for part in (item.type, item.server, item.tool, json.dumps(arguments, sort_keys=True)) if part)
+def _read_call(item: Item) -> Progress:
+    """A tool call that begins."""
+    name = ".".join(part for part in (item.server, item.tool) if part) or item.type
+    if item.changes is not None:
+        # Of a patch only the paths are told: a second one to the same file is not the same call.
+        return Progress(describe_call(name, {"path": ", ".join(change.path for change in item.changes)}))
+    told = {"command": item.command, "query": item.query, "arguments": item.arguments}
+    values = {key: value for key, value in told.items() if value is not None}
+    return Progress(describe_call(name, values), command=call_signature(name, values))

@@ -23,18 +23,23 @@ def find_program(binary: str, environ: Mapping[str, str]) -> str:
 
 
 async def probe_cli(
-    kind: str, binary: str, environ: Mapping[str, str], *, tested: Sequence[str], install: str
+    kind: str,
+    binary: str,
+    environ: Mapping[str, str],
+    *,
+    tested: Sequence[str],
+    install: str,
+    variables: Mapping[str, str] | None = None,
 ) -> Probe:
     """Find a CLI and ask it for its version; whether it has credentials is for its backend to add.
 
-    `install` says how one gets it.
+    `install` says how one gets it, `variables` is what it needs to answer.
     """
     found = shutil.which(binary, path=environ.get("PATH", ""))
     if found is None:
-        return Probe(
-            kind, binary, problems=(f"{binary!r} is not an executable file on PATH: {install} or set `binary`",)
-        )
-    version, problem = await ask_version(found, environ)
+        problem = f"{binary!r} is not an executable file on PATH: {install} or set `binary`"
+        return Probe(kind, binary, problems=(problem,))
+    version, problem = await ask_version(found, environ, variables=variables)
     return Probe(kind, found, version, (problem,) if problem else (), untested(version, tested))
 
 

@@ -118,7 +118,7 @@ def test_progress_tells_what_the_agent_says_and_does_but_not_what_its_tools_prin
             "Running a command that fails, and reading a file that is missing.",
             said="Running a command that fails, and reading a file that is missing.",
         ),
-        Progress(f"command_execution: {command}", command=f'command_execution "{command}"'),
+        Progress(f"command_execution: {command}", command=f'command_execution {{"command": "{command}"}}'),
         Progress("", error="out\nerr\n"),
         Progress("The tools failed as expected.", said="The tools failed as expected."),
     ]
@@ -130,6 +130,8 @@ def test_calls_are_equal_when_what_they_do_is() -> None:
         assert progress is not None
         return progress.command
 
+    patch = transcript().read(item("file_change", "item.started", changes=[{"path": "a.py", "kind": "update"}]))
+    assert patch == Progress("file_change: a.py")
     assert command(arguments={"a": 1, "b": 2}) == command(arguments={"b": 2, "a": 1}) != command(arguments={"a": 2})
 
 

@@ -7,8 +7,22 @@ from prefect.blocks.core import Block
 from pydantic import BaseModel, SecretStr, ValidationError
 
 import graftline.blocks
-from graftline.agents.profiles import PROFILE_TYPES, AnyProfile, ClaudeCodeProfile, CodexProfile, CommandProfile
-from graftline.blocks import AgentBlock, ClaudeCode, Codex, Command, to_profile
+from graftline.agents.profiles import (
+    PROFILE_TYPES,
+    AnyProfile,
+    ClaudeCodeProfile,
+    CodexProfile,
+    CommandProfile,
+    GeminiProfile,
+)
+from graftline.blocks import (
+    AgentBlock,
+    ClaudeCode,
+    Codex,
+    Command,
+    Gemini,
+    to_profile,
+)
 
 REGISTERED: list[type[Block]] = [
     member for _, member in inspect.getmembers(graftline.blocks, inspect.isclass) if Block.is_block_class(member)
@@ -25,6 +39,10 @@ EXAMPLES: list[tuple[AgentBlock, AnyProfile]] = [
     (
         ClaudeCode(model="sonnet", max_turns=60, api_key=SecretStr("sk-very-secret")),
         ClaudeCodeProfile(model="sonnet", max_turns=60, api_key=SecretStr("sk-very-secret")),
+    ),
+    (
+        Gemini(model="gemini-2.5-pro", max_turns=60, api_key=SecretStr("sk-very-secret")),
+        GeminiProfile(model="gemini-2.5-pro", max_turns=60, api_key=SecretStr("sk-very-secret")),
     ),
 ]
 
