@@ -8,6 +8,9 @@ from typing import Protocol
 from graftline.agents.outcome import AgentOutcome, Usage
 from graftline.process import ProcessResult
 
+PROGRESS_CHARS = 200
+"""How long the text of `Progress` may be."""
+
 
 @dataclass(frozen=True)
 class Session:
@@ -53,11 +56,15 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Invocation:
-    """The child process that carries out an assignment."""
+    """The child process that carries out an assignment, and the files it has to find.
+
+    `files` are written before it starts, readable by us alone: what a CLI takes by no flag or variable.
+    """
 
     argv: tuple[str, ...]
     env: dict[str, str]
     stdin: bytes
+    files: Mapping[Path, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
