@@ -198,6 +198,9 @@ async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds
                 raise
             # Nothing was started: the profile, the task's environment or this machine is not as it has to be.
             call.outcome = not_called(backend, OutcomeKind.CONFIG, str(error))
+        except BaseException:
+            call.outcome = told_by_log(backend, assignment, call.outcome)
+            raise
         return call.outcome
 
 

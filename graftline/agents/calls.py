@@ -92,7 +92,7 @@ def told_by_log(backend: AgentBackend, assignment: Assignment, outcome: AgentOut
     What it had used by then is told only by a CLI that came to its final event.
     """
     log = assignment.folder / LOG_NAME
-    if not log.is_file():
+    if not backend.capabilities.converses or not log.is_file():
         return outcome
     transcript = backend.transcript(assignment)
     with log.open("rb") as lines:
