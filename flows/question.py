@@ -38,9 +38,12 @@ async def question(run_id: str, task_id: str, attempt: int, text: str) -> str:
 async def ask_person(run: Run, stuck: AttemptRecord) -> bool:
     """Whether a person has answered what an attempt is stuck with; the answer is in the journal then.
 
-    Nobody is waited for in a run that is stopped, nor for longer than `[timeouts] answer_seconds`.
+    Nobody is waited for in a run that is stopped, nor for longer than `[timeouts] answer_seconds`. The run's time limit
+    stands still meanwhile.
     """
-    with anyio.CancelScope() as scope:
+    if run.stop_reason:
+        return False
+    with run.clock.stopped(), anyio.CancelScope() as scope:
         watcher = asyncio.create_task(_cancel_when_stopped(run, scope))
         try:
             answer = await question(run.id, stuck.task, stuck.number, stuck.detail)

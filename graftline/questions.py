@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from graftline.agents.outcome import OutcomeKind
+from graftline.agents.outcome import POLICIES, Policy
 from graftline.journal import Entry, EventKind
 from graftline.records import AttemptRecord, task_records
 from graftline.run import Run
@@ -59,10 +59,15 @@ def answers_for(entries: Sequence[Entry], task: str) -> tuple[Answer, ...]:
     )
 
 
+def is_stuck(record: AttemptRecord) -> bool:
+    """Whether an attempt ended with a question for a person."""
+    return POLICIES[record.outcome] is Policy.ASK_PERSON
+
+
 def unanswered(run: Run, task: str, key: str) -> AttemptRecord | None:
     """The attempt of a task, from the same tree, that is stuck with a question nobody has answered yet."""
     *_, last = (None, *task_records(run.folder, task))
-    if last is None or last.outcome is not OutcomeKind.STUCK or last.key != key:
+    if last is None or not is_stuck(last) or last.key != key:
         return None
     answered = {answer.attempt for answer in answers_for(run.journal.entries(), task)}
     return None if last.number in answered else last

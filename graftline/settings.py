@@ -49,7 +49,7 @@ class TimeoutSettings(Section):
     """[timeouts], in seconds."""
 
     task_seconds: float = Field(default=1800, gt=0, description="Wall clock of one attempt")
-    run_seconds: float = Field(default=14400, gt=0, description="Wall clock of a run")
+    run_seconds: float = Field(default=14400, gt=0, description="Wall clock of a run, waiting for others apart")
     output_stall_seconds: float = Field(default=600, gt=0, description="Silence after which an agent is ended")
     commit_stall_seconds: float = Field(
         default=900, gt=0, description="Time without a commit or a changed file after which an agent is ended"
@@ -57,6 +57,16 @@ class TimeoutSettings(Section):
     answer_seconds: float = Field(
         default=86400, gt=0, description="How long a question of an agent waits for an answer"
     )
+
+
+class ProviderSettings(Section):
+    """[provider], in seconds: how long to wait for one that is overloaded, limits the rate or cannot be reached."""
+
+    first_wait_seconds: float = Field(
+        default=5, gt=0, description="First wait, unless the provider names a time; doubled each time"
+    )
+    longest_wait_seconds: float = Field(default=120, gt=0, description="Longest wait that the provider did not name")
+    give_up_seconds: float = Field(default=21600, gt=0, description="Wait of one task in all after which it fails")
 
 
 class RetrySettings(Section):
@@ -130,6 +140,7 @@ class Settings(Section):
     agents: dict[str, AnyProfile] = Field(default_factory=dict, description="Named agent profiles")
     limits: LimitSettings = LimitSettings()
     timeouts: TimeoutSettings = TimeoutSettings()
+    provider: ProviderSettings = ProviderSettings()
     retries: RetrySettings = RetrySettings()
     heal: HealSettings = HealSettings()
     cost: CostSettings = CostSettings()
