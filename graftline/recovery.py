@@ -123,7 +123,7 @@ async def _finish(run: Run, started: Entry, entries: Sequence[Entry]) -> None:
         await remove_worktree(worktree)
     elif worktree.is_whole:
         ask = Ask(spec=run.plan.task(place.task), base=base, key=str(started.data["key"]), prompt="")
-        outcome = interrupted(run.backend(ask.spec), Usage() if was_called else NOT_CALLED)
+        outcome = interrupted(run.agent(ask.spec), Usage() if was_called else NOT_CALLED)
         seconds = (entries[-1].at - started.at).total_seconds()
         # What cannot be kept stays in its worktree, and the journal says where.
         with contextlib.suppress(GraftlineError):

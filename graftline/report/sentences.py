@@ -37,6 +37,10 @@ def _cost(data: Data) -> str:
     return money(cost) if isinstance(cost, float | int) else "cost unknown"
 
 
+def _tier(data: Data) -> str:
+    return f", {data['profile']} ({data['tier']})" if data.get("tier") else ""
+
+
 def _seconds(data: Data) -> str:
     seconds = data.get("seconds")
     return duration(seconds) if isinstance(seconds, float | int) else ""
@@ -76,7 +80,7 @@ def _argv(value: JsonValue) -> str:
 _SENTENCES: dict[EventKind, Callable[[Data], str]] = {
     EventKind.RUN_PREPARED: lambda data: f"run {data['name']}: {data['tasks']} tasks from {data['target']}",
     EventKind.PLAN_NOTED: lambda data: f"note: {data['text']}",
-    EventKind.ATTEMPT_STARTED: lambda data: f"started with {data['backend']}",
+    EventKind.ATTEMPT_STARTED: lambda data: f"started with {data['backend']}{_tier(data)}",
     EventKind.PROCESS_STARTED: lambda data: f"{data['what']} runs as process {data['pid']}",
     EventKind.SETUP: lambda data: f"set up: {data['command']} ended with {data['status']} after {_seconds(data)}",
     EventKind.AGENT_PROGRESS: lambda data: str(data["text"]),
