@@ -176,13 +176,17 @@ def check_disk(tree_bytes: int, task_count: int, settings: Settings, environ: Ma
     folder = state_place(environ)
     retired = min(RETIRED_BYTES, tree_bytes * task_count)
     needed = tree_bytes * (settings.agent.max_concurrent + 1) + retired + SPARE_BYTES
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    free = shutil.disk_usage(there).free
+    free = shutil.disk_usage(disk_of(folder)).free
     if free < needed:
         raise CannotRunError(
             f"{folder}: {free // 2**20} MB free, but {settings.agent.max_concurrent} agents need about "
             f"{needed // 2**20} MB for their worktrees; free some, or set GRAFTLINE_STATE_DIR to a larger disk"
         )
+
+
+def disk_of(folder: Path) -> Path:
+    """A folder that exists on the disk that another one is on, or would be."""
+    return next(place for place in (folder, *folder.parents) if place.exists())
 
 
 async def dirty_note(repository: Repository) -> tuple[str, ...]:

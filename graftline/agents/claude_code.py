@@ -35,10 +35,14 @@ CLOUDS = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_
 
 @dataclass(frozen=True)
 class _Access:
-    """How the CLI reaches its model: by variables, or by the person's own login when `login_home` is set."""
+    """How the CLI reaches its model: by variables, or by the person's own login when `login_home` is set.
+
+    `credential` is the variable that decides.
+    """
 
     variables: dict[str, str]
     login_home: dict[str, str]
+    credential: str = ""
 
 
 class ClaudeCodeBackend:
@@ -73,14 +77,17 @@ class ClaudeCodeBackend:
         access = self._access(environ)
         login = _login_file(access.login_home)
         problems = [problem] if problem else []
-        notes = [*untested(version, TESTED)]
+        notes = list(untested(version, TESTED))
+        is_tested = bool(version) and not notes
         if access.login_home and login is None:
             problems.append(
                 "no credentials: set ANTHROPIC_API_KEY, or `api_key` of the profile, or run `claude /login`"
             )
         elif login is not None:
             notes.append(f"no API key is set: agents use your own login and user settings ({login.parent})")
-        return Probe(self.type, found, version, tuple(problems), tuple(notes))
+        own_login = f"login in {login.parent}" if login is not None else ""
+        reached_by = access.credential or own_login
+        return Probe(self.type, found, version, tuple(problems), tuple(notes), is_tested, reached_by)
 
     def invocation(self, assignment: Assignment) -> Invocation:
         """The verified command line; credentials go by environment, the prompt by stdin."""
@@ -143,8 +150,8 @@ class ClaudeCodeBackend:
             **{name: value for name, value in profile.env.items() if _is_access(name)},
         }
         handed_on = {**variables, **named_variables(environ, profile.pass_env), **profile.env}
-        if any(handed_on.get(name) for name in (*CREDENTIALS, *CLOUDS)):
-            return _Access(variables, login_home={})
+        if credential := next((name for name in (*CREDENTIALS, *CLOUDS) if handed_on.get(name)), ""):
+            return _Access(variables, login_home={}, credential=credential)
         return _Access(variables, login_home=named_variables(environ, ("HOME", "CLAUDE_CONFIG_DIR")))
 
 
