@@ -271,6 +271,7 @@ async def _keep(
         EventKind.ATTEMPT_ENDED,
         task=place.task,
         attempt=place.number,
+        state=state,
         outcome=kind,
         detail=detail,
         seconds=seconds,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pydantic import JsonValue
 
 from graftline.journal import Entry, EventKind
+from graftline.records import AttemptState
 from graftline.report.model import CapReport
 from graftline.report.wording import cap_line, duration, money
 from graftline.text import plain_line
@@ -91,7 +92,11 @@ _SENTENCES: dict[EventKind, Callable[[Data], str]] = {
     EventKind.PROCESS_STARTED: lambda data: f"{data['what']} runs as process {data['pid']}",
     EventKind.SETUP: lambda data: f"set up: {data['command']} ended with {data['status']} after {_seconds(data)}",
     EventKind.AGENT_PROGRESS: lambda data: str(data["text"]),
-    EventKind.ATTEMPT_ENDED: lambda data: f"agent ended: {data['outcome']} after {_seconds(data)}, {_cost(data)}",
+    EventKind.ATTEMPT_ENDED: lambda data: (
+        "no agent was called"
+        if data.get("state") == AttemptState.NOT_CALLED
+        else f"agent ended: {data['outcome']} after {_seconds(data)}, {_cost(data)}"
+    ),
     EventKind.TASK_SUCCEEDED: lambda _: "done",
     EventKind.TASK_FAILED: lambda data: f"failed: {data['reason']}",
     EventKind.TASK_STOPPED: lambda data: f"stopped: {data['reason']}",
