@@ -28,12 +28,16 @@ FREE_FIELDS = frozenset({"title", "labels", "priority", "timeout_seconds", "max_
 
 
 class AttemptState(StrEnum):
-    """What an attempt came to."""
+    """What an attempt came to.
+
+    `interrupted`: it was ended from outside, or by its money limit. `not-called`: the caps left nothing for its call.
+    """
 
     SUCCEEDED = "succeeded"
     NO_CHANGE = "no-change"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+    NOT_CALLED = "not-called"
 
 
 class AttemptRecord(BaseModel):
@@ -71,6 +75,11 @@ class AttemptRecord(BaseModel):
         """The task needs no further attempt."""
         return self.state in {AttemptState.SUCCEEDED, AttemptState.NO_CHANGE}
 
+    @property
+    def counts(self) -> bool:
+        """It came to an end of its own: what was cut off, or never began, takes none of a task's tries."""
+        return self.state not in {AttemptState.INTERRUPTED, AttemptState.NOT_CALLED}
+
 
 def task_key(spec: TaskSpec, base_tree: str) -> str:
     """The identity a task's finished work is found under: digest of its key fields and the tree it starts from."""
@@ -104,8 +113,7 @@ def task_records(run_folder: RunFolder, task: str) -> tuple[AttemptRecord, ...]:
 
 def count_extra_attempts(run_folder: RunFolder, task: str) -> int:
     """How many attempts a task had beyond its first; interrupted ones are nobody's failure and do not count."""
-    states = [record.state for record in task_records(run_folder, task)]
-    return max(0, sum(state is not AttemptState.INTERRUPTED for state in states) - 1)
+    return max(0, sum(record.counts for record in task_records(run_folder, task)) - 1)
 
 
 def heal_records(run_folder: RunFolder, task: str) -> tuple[AttemptRecord, ...]:

@@ -128,7 +128,9 @@ async def test_after_a_failed_attempt_a_deeper_agent_is_called_and_every_record_
     who = [("scripted", "fast"), ("better", "deep")]
     assert [record.state for record in records] == [AttemptState.FAILED, AttemptState.SUCCEEDED]
     assert [(record.profile, record.tier) for record in records] == who
-    assert [call.usage.cost_usd for call in run.ledger.account(run.id).calls] == [0.0, 0.5]
+    calls = run.ledger.account(run.id).calls
+    assert [(call.profile, call.tier) for call in calls] == who
+    assert [call.usage.cost_usd for call in calls] == [0.0, 0.5]
     entries = run.journal.entries()
     begun = [entry for entry in entries if entry.event is EventKind.ATTEMPT_STARTED]
     assert [(entry.data["profile"], entry.data["tier"]) for entry in begun] == who
