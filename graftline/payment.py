@@ -8,8 +8,7 @@ from time import monotonic
 
 from graftline.agents.backend import AgentBackend
 from graftline.agents.outcome import AgentOutcome, OutcomeKind, Usage
-from graftline.agents.profiles import CliProfile
-from graftline.budget import asked_usd, caps_on, tightest
+from graftline.budget import asked_usd, caps_on, model_asked_for, tightest
 from graftline.caps import Reservation, Room, Scope, Shortage
 from graftline.journal import EventKind
 from graftline.ledger import TOLERANCE_USD, CostSource, NextCall
@@ -95,14 +94,6 @@ def _priced(settings: Settings, call: NextCall, outcome: AgentOutcome) -> tuple[
     if usage.cost_usd is not None or price is None:
         return usage, CostSource.REPORTED
     return replace(usage, cost_usd=cost_of(usage, price)), CostSource.PRICED
-
-
-def model_asked_for(settings: Settings, profile: str) -> str:
-    """The model a profile, or a bare type, asks for; empty when its CLI chooses."""
-    known = settings.agents.get(profile)
-    if known is not None:
-        return known.model if isinstance(known, CliProfile) else ""
-    return settings.agent.model if profile == settings.agent.backend else ""
 
 
 def _record_cap(run: Run, call: NextCall, room: Room, *, asked_usd: float, called: bool) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shlex
 from contextlib import AsyncExitStack
 from decimal import Decimal
@@ -9,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from graftline.agents.backend import Assignment
+from graftline.agents.calls import call_agent
 from graftline.agents.outcome import AgentOutcome, OutcomeKind, Usage
 from graftline.attempt import Ask, perform_attempt, reserve_place
 from graftline.caps import Scope, Shortage
 from graftline.journal import EventKind
 from graftline.ledger import CostSource, NextCall, Role
 from graftline.payment import Payment, paid
+from graftline.process import Limits
 from graftline.records import AttemptState
 from graftline.run import BUDGET_REACHED, Run
 from tests.pipeline import Project, Tables, task
@@ -22,21 +26,21 @@ from tests.pipeline import Project, Tables, task
 UNKNOWN: Tables = {"agents.scripted": {"cost_usd": None}}
 
 
-def call_of(run: Run, name: str, deployment: str = "") -> NextCall:
+def call_of(run: Run, name: str, *, deployment: str = "", profile: str = "scripted") -> NextCall:
     return NextCall(
         run_id=run.id,
         role=Role.TASK,
         backend="command",
         task=name,
         attempt=1,
-        profile="scripted",
+        profile=profile,
         deployment=deployment,
     )
 
 
 async def pay(run: Run, name: str, usage: Usage | None = None, *, deployment: str = "") -> Payment | Shortage:
     """One call, from its reservation to its end, or why there was none."""
-    async with paid(run, call_of(run, name, deployment), run.backend(run.plan.task(name))) as payment:
+    async with paid(run, call_of(run, name, deployment=deployment), run.backend(run.plan.task(name))) as payment:
         if isinstance(payment, Payment):
             payment.outcome = AgentOutcome(kind=OutcomeKind.OK, usage=usage or Usage())
     return payment
@@ -86,7 +90,7 @@ async def test_a_call_waits_for_what_running_ones_may_give_back_and_for_nothing_
         running = await stack.enter_async_context(paid(run, call_of(run, "a"), run.backend(run.plan.task("a"))))
         assert isinstance(running, Payment)
         waiting = asyncio.create_task(pay(run, "b", Usage(cost_usd=0.5)))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # lets it ask
         assert len(run.ledger.account(run.id).calls) == 1, "it has no room yet"
         running.outcome = AgentOutcome(kind=OutcomeKind.OK, usage=Usage(cost_usd=0.1))
     assert isinstance(await waiting, Payment)
@@ -191,13 +195,22 @@ async def test_the_books_say_what_thirty_agents_say_they_cost(offline_project: P
         (played / name).write_text(line + "\n")
     run = await offline_project.open([task(name) for name in names], {}, settings=settings)
 
-    async def attempt(name: str) -> None:
-        place = await reserve_place(run, name, run.base)
-        record = await perform_attempt(run, Ask(spec=task(name), base=run.base, key="key", prompt="do it"), place)
-        assert record.state is AttemptState.NO_CHANGE, record.detail
-
     for name in names:
-        await attempt(name)
+        backend = run.backend(run.plan.task(name))
+        assignment = Assignment(
+            prompt="do it",
+            worktree=played,
+            folder=run.folder.attempt(name, 1),
+            facts={"GRAFTLINE_TASK_ID": name},
+            env={},
+            environ=os.environ,
+        )
+        async with paid(run, call_of(run, name, profile="claude"), backend) as payment:
+            assert isinstance(payment, Payment)
+            payment.outcome = await call_agent(
+                backend, assignment, limits=Limits(wall_seconds=60), on_progress=print, on_start=lambda _: None
+            )
+            assert payment.outcome.kind is OutcomeKind.OK, payment.outcome.detail
 
     account = run.ledger.account(run.id)
     reported = sum(map(Decimal, FIGURES))

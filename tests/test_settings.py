@@ -125,6 +125,10 @@ def test_the_state_directory_and_facts_for_agents_are_not_settings(tmp_path: Pat
             "max_usd, task_usd, unknown_call_usd, warn_usd",
         ),
         (
+            '[prices."gpt-*-mini"]\ninput = 1\noutput = 8\n',
+            "graftline.toml:1: 'prices.gpt-*-mini' must be the name of a model, or its beginning and a * at the end",
+        ),
+        (
             '[prices."gpt-5*"]\ninput = 1\noutptu = 8\noutput = 8\n',
             "graftline.toml:3: unknown key 'prices.gpt-5*.outptu'; did you mean 'output'?",
         ),
