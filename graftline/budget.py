@@ -68,4 +68,6 @@ def tells_its_cost(settings: Settings, profile: str, backend: AgentBackend) -> b
     if backend.call_cost_usd is not None or backend.capabilities.reports_cost:
         return True
     model = model_asked_for(settings, profile)
-    return bool(settings.prices) if not model else find_price(model, settings.prices) is not None
+    if not model:
+        return backend.capabilities.converses and bool(settings.prices)
+    return find_price(model, settings.prices) is not None

@@ -12,7 +12,9 @@ import pytest
 
 from graftline.agents.backend import Assignment
 from graftline.agents.calls import call_agent
+from graftline.agents.command import CommandBackend
 from graftline.agents.outcome import AgentOutcome, OutcomeKind, Usage
+from graftline.agents.profiles import CommandProfile
 from graftline.attempt import Ask, perform_attempt, reserve_place
 from graftline.caps import Scope, Shortage
 from graftline.journal import EventKind
@@ -46,8 +48,8 @@ async def pay(run: Run, name: str, usage: Usage | None = None, *, deployment: st
     return payment
 
 
-async def open_run(project: Project, cost: dict[str, object], **tables: dict[str, object]) -> Run:
-    return await project.open([task("a"), task("b")], {}, settings={**UNKNOWN, "cost": cost, **tables})
+async def open_run(project: Project, cost: dict[str, object]) -> Run:
+    return await project.open([task("a"), task("b")], {}, settings={**UNKNOWN, "cost": cost})
 
 
 async def test_an_unknown_cost_counts_as_the_stated_estimate(offline_project: Project) -> None:
@@ -60,6 +62,15 @@ async def test_an_unknown_cost_counts_as_the_stated_estimate(offline_project: Pr
     assert isinstance(short, Shortage)
     assert (short.room.cap.scope, short.asked_usd, run.stop_reason) == (Scope.RUN, 0.4, BUDGET_REACHED)
     assert len(run.ledger.account(run.id).calls) == 2
+
+
+async def test_under_a_cap_of_zero_only_what_is_free_is_called(offline_project: Project) -> None:
+    run = await open_run(offline_project, {"max_usd": 0.0})
+    assert isinstance(await pay(run, "a"), Shortage)
+    free = CommandBackend(CommandProfile(command=["agent"], cost_usd=0.0))
+    async with paid(run, call_of(run, "b"), free) as payment:
+        assert isinstance(payment, Payment)
+    assert len(run.ledger.account(run.id).calls) == 1
 
 
 async def test_a_task_that_reached_its_cap_stops_alone(offline_project: Project) -> None:
