@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from graftline.agents.backend import Assignment
+from graftline.agents.backend import Assignment, Session
 from graftline.agents.calls import call_agent
 from graftline.agents.command import CommandBackend
 from graftline.agents.outcome import AgentOutcome, OutcomeKind, Usage
@@ -168,16 +168,26 @@ FIGURES = [
 ]
 
 
-def result(cost_usd: str | None, model: str, **tokens: int) -> str:
-    """The last line of a call, its cost written as the CLI writes it."""
-    used = {"inputTokens": 0, "outputTokens": 0, "cacheReadInputTokens": 0, **tokens}
-    rest = json.dumps({"type": "result", "subtype": "success", "is_error": False, "result": "NO-CHANGE: none needed"})
-    return f'{rest[:-1]}, "modelUsage": {json.dumps({model: used})}, "total_cost_usd": {cost_usd or "null"}}}'
+TOTALS = [(12_345 * number**2, 9_012 * number, 678 * number) for number in range(1, 11)]
+"""Tokens of a session, counted up over its ten calls: all that was read, what of it came from a cache, and written."""
 
 
-def play_claude(folder: Path) -> Path:
-    """A program that plays the CLI: it prints what the file of its task says."""
-    program = folder / "claude"
+def claude_says(cost_usd: str) -> str:
+    """The end of a call of Claude Code, its cost written as the CLI writes it."""
+    end = json.dumps({"type": "result", "subtype": "success", "is_error": False, "result": "done"})
+    return f'{end[:-1]}, "total_cost_usd": {cost_usd}}}'
+
+
+def codex_says(read: int, cached: int, written: int) -> str:
+    """The end of a call of Codex, which tells what its whole session has used."""
+    used = {"input_tokens": read, "cached_input_tokens": cached, "output_tokens": written}
+    begin = {"type": "thread.started", "thread_id": "session"}
+    return json.dumps(begin) + "\n" + json.dumps({"type": "turn.completed", "usage": used})
+
+
+def play_agents(folder: Path) -> Path:
+    """A program that plays either CLI: it prints what the file of its task says."""
+    program = folder / "agent"
     lines = [
         "#!/bin/sh",
         'test "$1" = --version && echo "2.1.329 (Claude Code)" && exit',
@@ -188,49 +198,48 @@ def play_claude(folder: Path) -> Path:
     return program
 
 
-async def test_the_books_say_what_thirty_agents_say_they_cost(offline_project: Project) -> None:
+async def test_the_books_say_what_thirty_calls_say_they_cost(offline_project: Project) -> None:
     played = offline_project.signals
+    program = str(play_agents(played))
     settings: Tables = {
-        "agent": {"backend": "claude"},
-        "agents.claude": {"type": "claude-code", "binary": str(play_claude(played)), "api_key": "key"},
+        "agents.claude": {"type": "claude-code", "binary": program, "model": "sonnet", "api_key": "key"},
+        "agents.coder": {"type": "codex", "binary": program, "model": "gpt-5.1-codex", "api_key": "key"},
         "cost": {"max_usd": 100.0},
         **PRICES,
     }
-    counts = [(12_345 * number, 678 * number, 90_123 * number) for number in range(1, 11)]
-    lines = [result(figure, "sonnet") for figure in FIGURES] + [
-        result(None, "gpt-5.1-codex", inputTokens=read, outputTokens=written, cacheReadInputTokens=cached)
-        for read, written, cached in counts
-    ]
-    names = [f"t{number}" for number in range(30)]
-    for name, line in zip(names, lines, strict=True):
-        (played / name).write_text(line + "\n")
-    run = await offline_project.open([task(name) for name in names], {}, settings=settings)
+    lines = [*map(claude_says, FIGURES), *(codex_says(*totals) for totals in TOTALS)]
+    tasks = [task(f"t{number}", agent="claude" if number < len(FIGURES) else "coder") for number in range(30)]
+    for one, line in zip(tasks, lines, strict=True):
+        (played / one.id).write_text(line + "\n")
+    run = await offline_project.open(tasks, {}, settings=settings)
 
-    for name in names:
-        backend = run.backend(run.plan.task(name))
+    session = None
+    for one in tasks:
+        backend = run.backend(one)
         assignment = Assignment(
             prompt="do it",
             worktree=played,
-            folder=run.folder.attempt(name, 1),
-            facts={"GRAFTLINE_TASK_ID": name},
+            folder=run.folder.attempt(one.id, 1),
+            facts={"GRAFTLINE_TASK_ID": one.id},
             env={},
             environ=os.environ,
+            session=session,
         )
-        async with paid(run, call_of(run, name, profile="claude"), backend) as payment:
+        async with paid(run, call_of(run, one.id, profile=run.profile_name(one)), backend) as payment:
             assert isinstance(payment, Payment)
             payment.outcome = await call_agent(
                 backend, assignment, limits=Limits(wall_seconds=60), on_progress=print, on_start=lambda _: None
             )
             assert payment.outcome.kind is OutcomeKind.OK, payment.outcome.detail
+        used = payment.outcome.session_usage
+        session = Session(payment.outcome.session_id, used) if used is not None else None
 
     account = run.ledger.account(run.id)
     reported = sum(map(Decimal, FIGURES))
-    priced = sum(
-        Decimal(read) * Decimal("1.25") + Decimal(written) * 10 + Decimal(cached) * Decimal("0.125")
-        for read, written, cached in counts
-    ) / Decimal(1_000_000)
+    read, cached, written = TOTALS[-1]
+    priced = ((read - cached) * Decimal("1.25") + written * 10 + cached * Decimal("0.125")) / 1_000_000
     assert account.cost_usd is not None
     assert abs(Decimal(account.cost_usd) - (reported + priced)) < Decimal("1e-12")
     assert f"{account.cost_usd:.2f}" == f"{reported + priced:.2f}"
     assert [call.cost_source for call in account.calls] == [CostSource.REPORTED] * 20 + [CostSource.PRICED] * 10
-    assert {(call.profile, call.model) for call in account.calls} == {("claude", "sonnet"), ("claude", "gpt-5.1-codex")}
+    assert {(call.profile, call.model) for call in account.calls} == {("claude", "sonnet"), ("coder", "gpt-5.1-codex")}
