@@ -9,7 +9,14 @@ from typing import ClassVar
 from prefect.blocks.core import Block
 from pydantic import ConfigDict
 
-from graftline.agents.profiles import PROFILE_TYPES, AnyProfile, ClaudeCodeProfile, CommandProfile
+from graftline.agents.profiles import (
+    PROFILE_TYPES,
+    AnyProfile,
+    ClaudeCodeProfile,
+    CodexProfile,
+    CommandProfile,
+    GeminiProfile,
+)
 
 
 class ClaudeCode(ClaudeCodeProfile, Block):
@@ -30,6 +37,19 @@ class ClaudeCode(ClaudeCodeProfile, Block):
     )
 
 
+class Codex(CodexProfile, Block):
+    """A profile of the Codex CLI that flows load by the block's name."""
+
+    model_config = ConfigDict(extra="forbid")  # as above
+
+    _block_type_name: ClassVar[str | None] = "Graftline Codex"
+    _block_type_slug: ClassVar[str | None] = "graftline-codex"
+    _description: ClassVar[str | None] = "A profile of the Codex CLI: model, address, key and environment."
+    _code_example: ClassVar[str | None] = (
+        '```python\nfrom graftline.blocks import Codex\n\nCodex(model="gpt-5.5").save("second-opinion")\n```'
+    )
+
+
 class Command(CommandProfile, Block):
     """A profile of any executable that flows load by the block's name."""
 
@@ -46,8 +66,24 @@ class Command(CommandProfile, Block):
     )
 
 
-AgentBlock = ClaudeCode | Command
-AGENT_BLOCKS: tuple[type[AgentBlock], ...] = (ClaudeCode, Command)
+class Gemini(GeminiProfile, Block):
+    """A profile of the Gemini CLI that flows load by the block's name."""
+
+    model_config = ConfigDict(extra="forbid")  # as above
+
+    _block_type_name: ClassVar[str | None] = "Graftline Gemini"
+    _block_type_slug: ClassVar[str | None] = "graftline-gemini"
+    _description: ClassVar[str | None] = "A profile of the Gemini CLI: model, turn limit, key and environment."
+    _code_example: ClassVar[str | None] = (
+        "```python\n"
+        "from graftline.blocks import Gemini\n\n"
+        'Gemini(model="gemini-2.5-pro", max_turns=60).save("explorer")\n'
+        "```"
+    )
+
+
+AgentBlock = ClaudeCode | Codex | Command | Gemini
+AGENT_BLOCKS: tuple[type[AgentBlock], ...] = (ClaudeCode, Codex, Command, Gemini)
 
 
 def to_profile(block: AgentBlock) -> AnyProfile:

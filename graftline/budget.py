@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from graftline.agents.backend import AgentBackend
+from graftline.agents.profiles import CliProfile
 from graftline.caps import Cap, Room, Scope
 from graftline.ledger import NextCall
-from graftline.settings import CostSettings
+from graftline.prices import find_price
+from graftline.settings import CostSettings, Settings
 
 # Below this an agent cannot even read its prompt: a call would cost something and bring nothing.
 MINIMUM_CALL_USD = 0.01
@@ -48,3 +50,24 @@ def share_usd(room: Room, *, concurrent: int) -> float:
 def tightest(rooms: Sequence[Room], *, concurrent: int) -> Room:
     """The cap with the smallest share for a call."""
     return min(rooms, key=lambda room: share_usd(room, concurrent=concurrent))
+
+
+def model_asked_for(settings: Settings, profile: str) -> str:
+    """The model that a profile, or a bare type, asks for; empty when its CLI chooses."""
+    known = settings.agents.get(profile)
+    if known is not None:
+        return known.model if isinstance(known, CliProfile) else ""
+    return settings.agent.model if profile == settings.agent.backend else ""
+
+
+def tells_its_cost(settings: Settings, profile: str, backend: AgentBackend) -> bool:
+    """Whether the cost of its calls will be known, as far as can be said beforehand.
+
+    A CLI that chooses its model may yet choose one that has a price.
+    """
+    if backend.call_cost_usd is not None or backend.capabilities.reports_cost:
+        return True
+    model = model_asked_for(settings, profile)
+    if not model:
+        return backend.capabilities.converses and bool(settings.prices)
+    return find_price(model, settings.prices) is not None

@@ -24,6 +24,8 @@ from graftline.private_files import make_folder, writing
 BUSY_SECONDS = 30.0
 # Sums of binary fractions miss the decimal sum by far less than this, and this is far less than any price.
 TOLERANCE_USD = 1e-9
+MOST = 1e9
+"""No call costs so many dollars, or takes so many seconds: an agent that says so is mistaken, or lies."""
 
 
 class Role(StrEnum):
@@ -112,18 +114,8 @@ class Account:
         return math.fsum(call.reserved_usd for call in self.calls if call.usage.cost_usd is None)
 
     @property
-    def reserved_usd(self) -> float:
-        """What running calls hold in reserve; a part of `estimated_usd`."""
-        return math.fsum(call.reserved_usd for call in self.calls if call.is_open)
-
-    @property
-    def estimated_usd(self) -> float:
-        """What counts against the cap: known costs, and every unknown one, running or over, at its reservation."""
-        return math.fsum(call.estimated_usd for call in self.calls)
-
-    @property
     def spent_usd(self) -> float:
-        """The same of the calls that are over."""
+        """What the calls that are over count for under a cap: their costs, and unknown ones at their reservations."""
         return math.fsum(call.estimated_usd for call in self.calls if not call.is_open)
 
     def of(self, role: Role, task: str | None, attempt: int | None) -> "Account":
@@ -198,7 +190,7 @@ class Ledger:
     ) -> None:
         """Enter how a call ended; a call that was completed before keeps its first entry.
 
-        A call that never started costs a known 0. What an agent reports that cannot be (a negative or infinite cost, a
+        A call that never started costs a known 0. What an agent reports that cannot be (a negative or boundless cost, a
         negative count) is entered as unknown.
         """
         cost_usd = _amount(usage.cost_usd)
@@ -343,7 +335,7 @@ def _text(value: str) -> str:
 
 
 def _amount(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) and value >= 0 else None
+    return value if value is not None and 0 <= value < MOST else None
 
 
 def _count(value: int | None) -> int | None:

@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from time import monotonic
 
 from graftline.agents.backend import AgentBackend
 from graftline.agents.outcome import AgentOutcome, OutcomeKind, Usage
-from graftline.agents.profiles import CliProfile
-from graftline.budget import asked_usd, caps_on, tightest
+from graftline.budget import asked_usd, caps_on, model_asked_for, tightest
 from graftline.caps import Reservation, Room, Scope, Shortage
 from graftline.journal import EventKind
-from graftline.ledger import TOLERANCE_USD, CostSource, NextCall
+from graftline.ledger import TOLERANCE_USD, Account, CostSource, NextCall, Role
 from graftline.prices import cost_of, find_price
 from graftline.report.wording import money
 from graftline.run import BUDGET_REACHED, Run
@@ -21,10 +21,10 @@ from graftline.settings import Settings
 
 @dataclass
 class Payment:
-    """A call that money is reserved for; `outcome` is set when it has one, and stays None when it is cut off."""
+    """A call that money is reserved for; `outcome` is an interruption until its own is known."""
 
     limit_usd: float
-    outcome: AgentOutcome | None = None
+    outcome: AgentOutcome
 
 
 @asynccontextmanager
@@ -42,27 +42,39 @@ async def paid(run: Run, call: NextCall, backend: AgentBackend) -> AsyncIterator
         yield held
         return
     started = monotonic()
-    payment = Payment(held.amount_usd)
+    payment = Payment(held.amount_usd, AgentOutcome(kind=OutcomeKind.INTERRUPTED, backend=backend.type))
     try:
         yield payment
     finally:
-        outcome = payment.outcome or AgentOutcome(kind=OutcomeKind.INTERRUPTED)
-        usage, source = _priced(run.settings, call, outcome)
-        run.ledger.complete(
-            held.call,
-            usage,
-            outcome=outcome.kind,
-            version=outcome.version,
-            model=outcome.model or model_asked_for(run.settings, call.profile),
-            seconds=outcome.seconds or monotonic() - started,
-            cost_source=source,
-        )
+        outcome = payment.outcome
+        _complete(run, held.call, call, outcome, monotonic() - started)
         run.call_ended.set()
         run.call_ended = asyncio.Event()
         _warn_once(run)
         if outcome.kind is OutcomeKind.BUDGET:
             room = tightest(held.rooms, concurrent=_concurrent(run))
             _record_cap(run, call, room, asked_usd=held.amount_usd, called=True)
+
+
+def settle(run: Run, role: Role, task: str, attempt: int, outcome: AgentOutcome) -> Account:
+    """The account of an attempt that is over; what a dead process left open of it ends as its outcome says."""
+    for call in run.ledger.account(run.id).of(role, task, attempt).calls:
+        if call.is_open:
+            _complete(run, call.id, call, outcome, (datetime.now(UTC) - call.started_at).total_seconds())
+    return run.ledger.account(run.id).of(role, task, attempt)
+
+
+def _complete(run: Run, row: int, call: NextCall, outcome: AgentOutcome, seconds: float) -> None:
+    usage, source = _priced(run.settings, call, outcome)
+    run.ledger.complete(
+        row,
+        usage,
+        outcome=outcome.kind,
+        version=outcome.version,
+        model=outcome.model or model_asked_for(run.settings, call.profile),
+        seconds=outcome.seconds or seconds,
+        cost_source=source,
+    )
 
 
 async def _reserve(run: Run, call: NextCall, backend: AgentBackend) -> Reservation | Shortage:
@@ -95,14 +107,6 @@ def _priced(settings: Settings, call: NextCall, outcome: AgentOutcome) -> tuple[
     if usage.cost_usd is not None or price is None:
         return usage, CostSource.REPORTED
     return replace(usage, cost_usd=cost_of(usage, price)), CostSource.PRICED
-
-
-def model_asked_for(settings: Settings, profile: str) -> str:
-    """The model a profile, or a bare type, asks for; empty when its CLI chooses."""
-    known = settings.agents.get(profile)
-    if known is not None:
-        return known.model if isinstance(known, CliProfile) else ""
-    return settings.agent.model if profile == settings.agent.backend else ""
 
 
 def _record_cap(run: Run, call: NextCall, room: Room, *, asked_usd: float, called: bool) -> None:

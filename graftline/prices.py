@@ -11,6 +11,8 @@ from graftline.agents.outcome import Usage
 
 TOKENS = 1_000_000
 """How many tokens a price is for."""
+MOST_TOKENS = 2**63
+"""No call uses so many: an agent that says so is mistaken, or lies."""
 
 
 class ModelPrice(BaseModel):
@@ -45,9 +47,10 @@ def find_price(model: str, prices: Mapping[str, ModelPrice]) -> ModelPrice | Non
 
 
 def cost_of(usage: Usage, price: ModelPrice) -> float | None:
-    """What the tokens of a call cost; None when the agent did not tell how many it read and wrote."""
+    """What the tokens of a call cost; None when the agent did not tell, believably, how many it read and wrote."""
     counts = (usage.input_tokens, usage.output_tokens, usage.cached_tokens or 0)
     rates = (price.input, price.output, price.input if price.cached is None else price.cached)
-    if any(count is None or count < 0 for count in counts):
+    known = [count for count in counts if count is not None and 0 <= count < MOST_TOKENS]
+    if len(known) < len(counts):
         return None
-    return math.fsum((count or 0) * rate for count, rate in zip(counts, rates, strict=True)) / TOKENS
+    return math.fsum(count * rate for count, rate in zip(known, rates, strict=True)) / TOKENS

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from graftline.agents.outcome import OutcomeKind
+from graftline.agents.outcome import POLICIES, OutcomeKind, Policy, Usage
 from graftline.agents.tiers import Tier
 from graftline.git.hub import Hub
 from graftline.ledger import Role
@@ -41,7 +41,10 @@ class AttemptState(StrEnum):
 
 
 class AttemptRecord(BaseModel):
-    """One attempt, as `record.json` in its folder says."""
+    """One attempt, as `record.json` in its folder says.
+
+    `continues` is the number of the attempt whose worktree and private home this one went on in.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -62,6 +65,9 @@ class AttemptRecord(BaseModel):
     version: str
     model: str
     session_id: str
+    session_usage: Usage | None = None
+    continues: int | None = None
+    retry_at: datetime | None = None
     cost_usd: float | None
     seconds: float
     ended: datetime
@@ -77,8 +83,9 @@ class AttemptRecord(BaseModel):
 
     @property
     def counts(self) -> bool:
-        """It came to an end of its own: what was cut off, or never began, takes none of a task's tries."""
-        return self.state not in {AttemptState.INTERRUPTED, AttemptState.NOT_CALLED}
+        """It ended by itself: what was cut off, refused by a provider or never begun takes none of a task's tries."""
+        was_cut = self.state in {AttemptState.INTERRUPTED, AttemptState.NOT_CALLED}
+        return not was_cut and POLICIES[self.outcome] is not Policy.WAIT
 
 
 def task_key(spec: TaskSpec, base_tree: str) -> str:
@@ -112,8 +119,13 @@ def task_records(run_folder: RunFolder, task: str) -> tuple[AttemptRecord, ...]:
 
 
 def count_extra_attempts(run_folder: RunFolder, task: str) -> int:
-    """How many attempts a task had beyond its first; interrupted ones are nobody's failure and do not count."""
-    return max(0, sum(record.counts for record in task_records(run_folder, task)) - 1)
+    """How many attempts a task had beyond its first."""
+    return max(0, count_own_attempts(run_folder, task) - 1)
+
+
+def count_own_attempts(run_folder: RunFolder, task: str) -> int:
+    """How many attempts a task had that ended by themselves: neither a signal nor a provider is its failure."""
+    return sum(record.counts for record in task_records(run_folder, task))
 
 
 def heal_records(run_folder: RunFolder, task: str) -> tuple[AttemptRecord, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from graftline.agents.routing import Agent, next_agent, route_of
+from graftline.clock import Clock
 from graftline.git.hub import Hub
 from graftline.git.merging import Merger
 from graftline.git.repository import Repository, Target
@@ -53,6 +54,7 @@ class Run:
     retired: deque[Worktree] = field(default_factory=deque)
     recovered: str = ""
     is_entered_again: bool = False
+    clock: Clock = field(default_factory=Clock)
     tested: set[str] = field(default_factory=set)
     deployment: str = ""
     call_ended: asyncio.Event = field(default_factory=asyncio.Event)

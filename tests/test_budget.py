@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graftline.agents.backend import AgentBackend
+from graftline.agents.backend import AgentBackend, Capabilities
 from graftline.agents.claude_code import ClaudeCodeBackend
 from graftline.agents.command import CommandBackend
 from graftline.agents.profiles import ClaudeCodeProfile, CommandProfile
-from graftline.budget import MINIMUM_CALL_USD, asked_usd, caps_on, tightest
+from graftline.budget import MINIMUM_CALL_USD, asked_usd, caps_on, model_asked_for, tells_its_cost, tightest
 from graftline.caps import Cap, Room, Scope
 from graftline.ledger import NextCall, Role
-from graftline.settings import CostSettings
+from graftline.settings import CostSettings, Settings
 
 KEEPS_TO_A_LIMIT = ClaudeCodeBackend(ClaudeCodeProfile())
 UNKNOWN = CommandBackend(CommandProfile(command=["agent"]))
@@ -77,3 +77,43 @@ def test_a_call_counts_under_the_caps_that_are_set_for_what_it_is_for() -> None:
     assert caps_on(planner, cost) == (Cap(Scope.RUN, 5), Cap(Scope.DAY, 20))
     assert caps_on(task, CostSettings()) == (Cap(Scope.RUN, 5),)
     assert caps_on(task, CostSettings(task_usd=0))[0] == Cap(Scope.TASK, 0), "a number is a cap, 0 too"
+
+
+class Silent(ClaudeCodeBackend):
+    """A CLI that tells no cost."""
+
+    capabilities = Capabilities()
+
+
+@pytest.mark.parametrize(
+    ("profile", "backend", "is_known"),
+    [
+        ("free", priced(0), True),
+        ("free", UNKNOWN, False),
+        ("claude-code", KEEPS_TO_A_LIMIT, True),
+        ("priced", Silent(ClaudeCodeProfile()), True),
+        ("other", Silent(ClaudeCodeProfile()), False),
+        ("chooses", Silent(ClaudeCodeProfile()), True),  # it may choose one that has a price
+    ],
+)
+def test_it_can_be_said_beforehand_whose_cost_nobody_will_know(
+    profile: str, backend: AgentBackend, *, is_known: bool
+) -> None:
+    cli = {"type": "claude-code"}
+    settings = Settings.model_validate(
+        {
+            "agents": {
+                "free": {"type": "command", "command": ["agent"]},
+                "priced": {**cli, "model": "gpt-5"},
+                "other": {**cli, "model": "gpt-6"},
+                "chooses": cli,
+            },
+            "prices": {"gpt-5": {"input": 1, "output": 2}},
+        }
+    )
+    assert tells_its_cost(settings, profile, backend) is is_known
+
+
+def test_a_bare_type_asks_for_the_model_of_the_run_only_where_it_is_the_runs_agent() -> None:
+    settings = Settings.model_validate({"agent": {"backend": "claude-code", "model": "sonnet"}})
+    assert (model_asked_for(settings, "claude-code"), model_asked_for(settings, "command")) == ("sonnet", "")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shlex
 from contextlib import AsyncExitStack
 from decimal import Decimal
@@ -9,12 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from graftline.agents.backend import Assignment, Session
+from graftline.agents.calls import call_agent
+from graftline.agents.command import CommandBackend
 from graftline.agents.outcome import AgentOutcome, OutcomeKind, Usage
+from graftline.agents.profiles import CommandProfile
 from graftline.attempt import Ask, perform_attempt, reserve_place
 from graftline.caps import Scope, Shortage
 from graftline.journal import EventKind
 from graftline.ledger import CostSource, NextCall, Role
 from graftline.payment import Payment, paid
+from graftline.process import Limits
 from graftline.records import AttemptState
 from graftline.run import BUDGET_REACHED, Run
 from tests.pipeline import Project, Tables, task
@@ -22,28 +28,28 @@ from tests.pipeline import Project, Tables, task
 UNKNOWN: Tables = {"agents.scripted": {"cost_usd": None}}
 
 
-def call_of(run: Run, name: str, deployment: str = "") -> NextCall:
+def call_of(run: Run, name: str, *, deployment: str = "", profile: str = "scripted") -> NextCall:
     return NextCall(
         run_id=run.id,
         role=Role.TASK,
         backend="command",
         task=name,
         attempt=1,
-        profile="scripted",
+        profile=profile,
         deployment=deployment,
     )
 
 
 async def pay(run: Run, name: str, usage: Usage | None = None, *, deployment: str = "") -> Payment | Shortage:
     """One call, from its reservation to its end, or why there was none."""
-    async with paid(run, call_of(run, name, deployment), run.agent(run.plan.task(name)).backend) as payment:
+    async with paid(run, call_of(run, name, deployment=deployment), run.agent(run.plan.task(name)).backend) as payment:
         if isinstance(payment, Payment):
             payment.outcome = AgentOutcome(kind=OutcomeKind.OK, usage=usage or Usage())
     return payment
 
 
-async def open_run(project: Project, cost: dict[str, object], **tables: dict[str, object]) -> Run:
-    return await project.open([task("a"), task("b")], {}, settings={**UNKNOWN, "cost": cost, **tables})
+async def open_run(project: Project, cost: dict[str, object]) -> Run:
+    return await project.open([task("a"), task("b")], {}, settings={**UNKNOWN, "cost": cost})
 
 
 async def test_an_unknown_cost_counts_as_the_stated_estimate(offline_project: Project) -> None:
@@ -56,6 +62,15 @@ async def test_an_unknown_cost_counts_as_the_stated_estimate(offline_project: Pr
     assert isinstance(short, Shortage)
     assert (short.room.cap.scope, short.asked_usd, run.stop_reason) == (Scope.RUN, 0.4, BUDGET_REACHED)
     assert len(run.ledger.account(run.id).calls) == 2
+
+
+async def test_under_a_cap_of_zero_only_what_is_free_is_called(offline_project: Project) -> None:
+    run = await open_run(offline_project, {"max_usd": 0.0})
+    assert isinstance(await pay(run, "a"), Shortage)
+    free = CommandBackend(CommandProfile(command=["agent"], cost_usd=0.0))
+    async with paid(run, call_of(run, "b"), free) as payment:
+        assert isinstance(payment, Payment)
+    assert len(run.ledger.account(run.id).calls) == 1
 
 
 async def test_a_task_that_reached_its_cap_stops_alone(offline_project: Project) -> None:
@@ -86,7 +101,7 @@ async def test_a_call_waits_for_what_running_ones_may_give_back_and_for_nothing_
         running = await stack.enter_async_context(paid(run, call_of(run, "a"), run.agent(run.plan.task("a")).backend))
         assert isinstance(running, Payment)
         waiting = asyncio.create_task(pay(run, "b", Usage(cost_usd=0.5)))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # lets it ask
         assert len(run.ledger.account(run.id).calls) == 1, "it has no room yet"
         running.outcome = AgentOutcome(kind=OutcomeKind.OK, usage=Usage(cost_usd=0.1))
     assert isinstance(await waiting, Payment)
@@ -153,16 +168,26 @@ FIGURES = [
 ]
 
 
-def result(cost_usd: str | None, model: str, **tokens: int) -> str:
-    """The last line of a call, its cost written as the CLI writes it."""
-    used = {"inputTokens": 0, "outputTokens": 0, "cacheReadInputTokens": 0, **tokens}
-    rest = json.dumps({"type": "result", "subtype": "success", "is_error": False, "result": "NO-CHANGE: none needed"})
-    return f'{rest[:-1]}, "modelUsage": {json.dumps({model: used})}, "total_cost_usd": {cost_usd or "null"}}}'
+TOTALS = [(12_345 * number**2, 9_012 * number, 678 * number) for number in range(1, 11)]
+"""Tokens of a session, counted up over its ten calls: all that was read, what of it came from a cache, and written."""
 
 
-def play_claude(folder: Path) -> Path:
-    """A program that plays the CLI: it prints what the file of its task says."""
-    program = folder / "claude"
+def claude_says(cost_usd: str) -> str:
+    """The end of a call of Claude Code, its cost written as the CLI writes it."""
+    end = json.dumps({"type": "result", "subtype": "success", "is_error": False, "result": "done"})
+    return f'{end[:-1]}, "total_cost_usd": {cost_usd}}}'
+
+
+def codex_says(read: int, cached: int, written: int) -> str:
+    """The end of a call of Codex, which tells what its whole session has used."""
+    used = {"input_tokens": read, "cached_input_tokens": cached, "output_tokens": written}
+    begin = {"type": "thread.started", "thread_id": "session"}
+    return json.dumps(begin) + "\n" + json.dumps({"type": "turn.completed", "usage": used})
+
+
+def play_agents(folder: Path) -> Path:
+    """A program that plays either CLI: it prints what the file of its task says."""
+    program = folder / "agent"
     lines = [
         "#!/bin/sh",
         'test "$1" = --version && echo "2.1.329 (Claude Code)" && exit',
@@ -173,40 +198,48 @@ def play_claude(folder: Path) -> Path:
     return program
 
 
-async def test_the_books_say_what_thirty_agents_say_they_cost(offline_project: Project) -> None:
+async def test_the_books_say_what_thirty_calls_say_they_cost(offline_project: Project) -> None:
     played = offline_project.signals
+    program = str(play_agents(played))
     settings: Tables = {
-        "agent": {"backend": "claude"},
-        "agents.claude": {"type": "claude-code", "binary": str(play_claude(played)), "api_key": "key"},
+        "agents.claude": {"type": "claude-code", "binary": program, "model": "sonnet", "api_key": "key"},
+        "agents.coder": {"type": "codex", "binary": program, "model": "gpt-5.1-codex", "api_key": "key"},
         "cost": {"max_usd": 100.0},
         **PRICES,
     }
-    counts = [(12_345 * number, 678 * number, 90_123 * number) for number in range(1, 11)]
-    lines = [result(figure, "sonnet") for figure in FIGURES] + [
-        result(None, "gpt-5.1-codex", inputTokens=read, outputTokens=written, cacheReadInputTokens=cached)
-        for read, written, cached in counts
-    ]
-    names = [f"t{number}" for number in range(30)]
-    for name, line in zip(names, lines, strict=True):
-        (played / name).write_text(line + "\n")
-    run = await offline_project.open([task(name) for name in names], {}, settings=settings)
+    lines = [*map(claude_says, FIGURES), *(codex_says(*totals) for totals in TOTALS)]
+    tasks = [task(f"t{number}", agent="claude" if number < len(FIGURES) else "coder") for number in range(30)]
+    for one, line in zip(tasks, lines, strict=True):
+        (played / one.id).write_text(line + "\n")
+    run = await offline_project.open(tasks, {}, settings=settings)
 
-    async def attempt(name: str) -> None:
-        place = await reserve_place(run, name, run.base)
-        record = await perform_attempt(run, Ask(spec=task(name), base=run.base, key="key", prompt="do it"), place)
-        assert record.state is AttemptState.NO_CHANGE, record.detail
-
-    for name in names:
-        await attempt(name)
+    session = None
+    for one in tasks:
+        agent = run.agent(one)
+        assignment = Assignment(
+            prompt="do it",
+            worktree=played,
+            folder=run.folder.attempt(one.id, 1),
+            facts={"GRAFTLINE_TASK_ID": one.id},
+            env={},
+            environ=os.environ,
+            session=session,
+        )
+        async with paid(run, call_of(run, one.id, profile=agent.profile), agent.backend) as payment:
+            assert isinstance(payment, Payment)
+            payment.outcome = await call_agent(
+                agent.backend, assignment, limits=Limits(wall_seconds=60), on_progress=print, on_start=lambda _: None
+            )
+            assert payment.outcome.kind is OutcomeKind.OK, payment.outcome.detail
+        used = payment.outcome.session_usage
+        session = Session(payment.outcome.session_id, used) if used is not None else None
 
     account = run.ledger.account(run.id)
     reported = sum(map(Decimal, FIGURES))
-    priced = sum(
-        Decimal(read) * Decimal("1.25") + Decimal(written) * 10 + Decimal(cached) * Decimal("0.125")
-        for read, written, cached in counts
-    ) / Decimal(1_000_000)
+    read, cached, written = TOTALS[-1]
+    priced = ((read - cached) * Decimal("1.25") + written * 10 + cached * Decimal("0.125")) / 1_000_000
     assert account.cost_usd is not None
     assert abs(Decimal(account.cost_usd) - (reported + priced)) < Decimal("1e-12")
     assert f"{account.cost_usd:.2f}" == f"{reported + priced:.2f}"
     assert [call.cost_source for call in account.calls] == [CostSource.REPORTED] * 20 + [CostSource.PRICED] * 10
-    assert {(call.profile, call.model) for call in account.calls} == {("claude", "sonnet"), ("claude", "gpt-5.1-codex")}
+    assert {(call.profile, call.model) for call in account.calls} == {("claude", "sonnet"), ("coder", "gpt-5.1-codex")}

@@ -47,7 +47,14 @@ def test_tokens_from_a_cache_have_a_price_of_their_own_or_that_of_all() -> None:
 
 @pytest.mark.parametrize(
     "usage",
-    [Usage(), Usage(input_tokens=5), Usage(output_tokens=5), Usage(input_tokens=5, output_tokens=-1), Usage(turns=3)],
+    [
+        Usage(input_tokens=10**400, output_tokens=5),
+        Usage(),
+        Usage(input_tokens=5),
+        Usage(output_tokens=5),
+        Usage(input_tokens=5, output_tokens=-1),
+        Usage(turns=3),
+    ],
 )
 def test_a_call_that_does_not_tell_its_tokens_has_an_unknown_cost(usage: Usage) -> None:
     assert cost_of(usage, ModelPrice(input=1, output=1)) is None

@@ -3,22 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from graftline.agents.outcome import AgentOutcome, Usage
 from graftline.process import ProcessResult
 
+PROGRESS_CHARS = 200
+"""How long the text of `Progress` may be."""
+
 
 @dataclass(frozen=True)
 class Session:
-    """A conversation with an agent CLI that another call can go on with.
+    """A conversation with an agent CLI that another call can go on with, from the same private home.
 
-    `home` is the private home the CLI keeps it in. `usage` is what the CLI had counted up in it by its end, for those
-    that report totals of the conversation instead of what a call used.
+    `usage` is what the CLI had counted up in it by its end, for those that report totals of the conversation instead of
+    what a call used.
     """
 
     id: str
-    home: Path
     usage: Usage = field(default_factory=Usage)
 
 
@@ -26,8 +28,9 @@ class Session:
 class Assignment:
     """What one call asks of an agent.
 
-    `folder` is the attempt's own folder, outside the worktree: prompt, output log and, unless the call goes on with an
-    earlier `session`, the CLI's private home live there. `session_id` names the session of a call that begins one.
+    `folder` is the attempt's own folder, outside the worktree: prompt and output log live there, and the CLI's private
+    home unless `private_home` is another, that of an attempt it goes on from. `session_id` names the session of a call
+    that begins one, `session` is the one of a call that goes on with it.
     `budget_usd` is the reservation, for CLIs that can enforce one. `environ` is graftline's own environment, from which
     a backend takes what it needs, by name. `temporary` becomes TMPDIR; it is not within `folder`, whose path is too
     long for the sockets that programs make there.
@@ -42,21 +45,26 @@ class Assignment:
     budget_usd: float | None = None
     session_id: str = ""
     session: Session | None = None
+    private_home: Path | None = None
     temporary: Path | None = None
 
     @property
     def home(self) -> Path:
         """Where HOME points during the call."""
-        return self.session.home if self.session is not None else self.folder / "home"
+        return self.private_home or self.folder / "home"
 
 
 @dataclass(frozen=True)
 class Invocation:
-    """The child process that carries out an assignment."""
+    """The child process that carries out an assignment, and the files it has to find.
+
+    `files` are written before it starts, readable by us alone: what a CLI takes by no flag or variable.
+    """
 
     argv: tuple[str, ...]
     env: dict[str, str]
     stdin: bytes
+    files: Mapping[Path, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -89,12 +97,16 @@ class Capabilities:
     reports_cost: bool = False
 
 
+Access = Literal["", "key", "login"]
+"""How an agent is let in by its provider: by a key that graftline hands it, or by the person's own login."""
+
+
 @dataclass(frozen=True)
 class Probe:
     """What is installed: `problems` is empty when the agent can be used; `notes` are worth knowing all the same.
 
-    `is_tested` is None where there are no versions to be tested. `access` names the variable, setting or login by which
-    the agent reaches its provider, never what is in it.
+    `is_tested` is None where there are no versions to be tested. `access` is empty where there is neither a key nor
+    a login, or none is needed.
     """
 
     backend: str
@@ -103,7 +115,7 @@ class Probe:
     problems: tuple[str, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
     is_tested: bool | None = None
-    access: str = ""
+    access: Access = ""
 
 
 class Transcript(Protocol):

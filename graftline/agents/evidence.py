@@ -63,7 +63,8 @@ _BY_TEXT: tuple[tuple[OutcomeKind, re.Pattern[str]], ...] = (
     (
         OutcomeKind.CONFIG,
         re.compile(
-            r"no such model|issue with the selected model|NotFoundError|unknown option|root/sudo privileges",
+            r"no such model|issue with the selected model|NotFoundError|unknown option|unexpected argument '"
+            r"|error (loading config|finding codex home)|root/sudo privileges",
             re.IGNORECASE,
         ),
     ),
@@ -80,7 +81,7 @@ _BY_TEXT: tuple[tuple[OutcomeKind, re.Pattern[str]], ...] = (
         OutcomeKind.TRANSIENT,
         re.compile(
             r"internal server error|stream (disconnected|ended)|without a finish reason|ECONNRESET|ECONNREFUSED"
-            r"|ENOTFOUND|ETIMEDOUT|fetch failed|connection error|empty response",
+            r"|ENOTFOUND|ETIMEDOUT|fetch failed|connection (error|failed)|empty response",
             re.IGNORECASE,
         ),
     ),

@@ -65,8 +65,26 @@ class ClaudeCodeProfile(CliProfile):
     max_turns: int | None = Field(default=None, gt=0, title="Turn limit", description="Turns one call may take")
 
 
-AnyProfile = Annotated[CommandProfile | ClaudeCodeProfile, Field(discriminator="type")]
-PROFILE_TYPES: dict[str, type[CommandProfile | ClaudeCodeProfile]] = {
+class CodexProfile(CliProfile):
+    """The Codex CLI, headless."""
+
+    type: Literal["codex"] = "codex"
+    binary: str = Field(default="codex", title="Binary", description="Name on PATH, or path, of the CLI")
+
+
+class GeminiProfile(CliProfile):
+    """The Gemini CLI, headless."""
+
+    type: Literal["gemini"] = "gemini"
+    binary: str = Field(default="gemini", title="Binary", description="Name on PATH, or path, of the CLI")
+    max_turns: int | None = Field(default=None, gt=0, title="Turn limit", description="Turns one call may take")
+
+
+_Profile = CommandProfile | ClaudeCodeProfile | CodexProfile | GeminiProfile
+AnyProfile = Annotated[_Profile, Field(discriminator="type")]
+PROFILE_TYPES: dict[str, type[_Profile]] = {
     "claude-code": ClaudeCodeProfile,
+    "codex": CodexProfile,
     "command": CommandProfile,
+    "gemini": GeminiProfile,
 }

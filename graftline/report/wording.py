@@ -134,8 +134,9 @@ def resume_command(report: Report) -> str | None:
     """
     if not is_resumable(report.state):
         return None
+    spent_usd = report.cost_known_usd + report.cost_unknown_usd
     wanted = [
-        max(2 * reached.limit_usd, reached.counted_usd + reached.asked_usd)
+        max(2 * reached.limit_usd, spent_usd + reached.asked_usd)
         for reached in report.caps_reached
         if reached.cap is Scope.RUN and report.state is RunState.BUDGET_REACHED
     ]
