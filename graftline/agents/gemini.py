@@ -83,7 +83,8 @@ class GeminiBackend:
                     "`max_turns` needs an API key: with your own login the CLI reads your own settings, "
                     f"where it is `model.maxSessionTurns` ({login.parent / 'settings.json'})"
                 )
-        return replace(probe, problems=tuple(problems), notes=tuple(notes))
+        access = f"login in {login.parent}" if login is not None else "" if login_home else "API key"
+        return replace(probe, problems=tuple(problems), notes=tuple(notes), access=access)
 
     def invocation(self, assignment: Assignment) -> Invocation:
         """The verified command line; credentials by environment, the prompt by stdin, the rest in a settings file."""
