@@ -1,5 +1,21 @@
 """Prefect blocks: what a user configures in the UI. `prefect block register -m graftline.blocks` makes them known."""
 
-from graftline.blocks.agents import AGENT_BLOCKS, AgentBlock, ClaudeCode, Command, Gemini, to_profile
+from graftline.blocks.agents import (
+    AGENT_BLOCKS,
+    AgentBlock,
+    ClaudeCode,
+    Codex,
+    Command,
+    Gemini,
+    to_profile,
+)
 
-__all__ = ["AGENT_BLOCKS", "AgentBlock", "ClaudeCode", "Command", "Gemini", "to_profile"]
+__all__ = [
+    "AGENT_BLOCKS",
+    "AgentBlock",
+    "ClaudeCode",
+    "Codex",
+    "Command",
+    "Gemini",
+    "to_profile",
+]

@@ -9,7 +9,14 @@ from typing import ClassVar
 from prefect.blocks.core import Block
 from pydantic import ConfigDict
 
-from graftline.agents.profiles import PROFILE_TYPES, AnyProfile, ClaudeCodeProfile, CommandProfile, GeminiProfile
+from graftline.agents.profiles import (
+    PROFILE_TYPES,
+    AnyProfile,
+    ClaudeCodeProfile,
+    CodexProfile,
+    CommandProfile,
+    GeminiProfile,
+)
 
 
 class ClaudeCode(ClaudeCodeProfile, Block):
@@ -27,6 +34,19 @@ class ClaudeCode(ClaudeCodeProfile, Block):
         "from graftline.blocks import ClaudeCode\n\n"
         'ClaudeCode(model="sonnet", max_turns=60).save("reviewer")\n'
         "```"
+    )
+
+
+class Codex(CodexProfile, Block):
+    """A profile of the Codex CLI that flows load by the block's name."""
+
+    model_config = ConfigDict(extra="forbid")  # as above
+
+    _block_type_name: ClassVar[str | None] = "Graftline Codex"
+    _block_type_slug: ClassVar[str | None] = "graftline-codex"
+    _description: ClassVar[str | None] = "A profile of the Codex CLI: model, address, key and environment."
+    _code_example: ClassVar[str | None] = (
+        '```python\nfrom graftline.blocks import Codex\n\nCodex(model="gpt-5.5").save("second-opinion")\n```'
     )
 
 
@@ -62,8 +82,8 @@ class Gemini(GeminiProfile, Block):
     )
 
 
-AgentBlock = ClaudeCode | Command | Gemini
-AGENT_BLOCKS: tuple[type[AgentBlock], ...] = (ClaudeCode, Command, Gemini)
+AgentBlock = ClaudeCode | Codex | Command | Gemini
+AGENT_BLOCKS: tuple[type[AgentBlock], ...] = (ClaudeCode, Codex, Command, Gemini)
 
 
 def to_profile(block: AgentBlock) -> AnyProfile:

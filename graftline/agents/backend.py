@@ -8,6 +8,9 @@ from typing import Protocol
 from graftline.agents.outcome import AgentOutcome, Usage
 from graftline.process import ProcessResult
 
+PROGRESS_CHARS = 200
+"""How long the text of `Progress` may be."""
+
 
 @dataclass(frozen=True)
 class Session:

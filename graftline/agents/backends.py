@@ -4,12 +4,14 @@ from difflib import get_close_matches
 
 from graftline.agents.backend import AgentBackend
 from graftline.agents.claude_code import ClaudeCodeBackend
+from graftline.agents.codex import CodexBackend
 from graftline.agents.command import CommandBackend
 from graftline.agents.gemini import GeminiBackend
 from graftline.agents.profiles import (
     PROFILE_TYPES,
     AnyProfile,
     ClaudeCodeProfile,
+    CodexProfile,
     CommandProfile,
     GeminiProfile,
 )
@@ -45,6 +47,8 @@ def _backend(profile: AnyProfile) -> AgentBackend:
             return CommandBackend(profile)
         case ClaudeCodeProfile():
             return ClaudeCodeBackend(profile)
+        case CodexProfile():
+            return CodexBackend(profile)
         case GeminiProfile():
             return GeminiBackend(profile)
 

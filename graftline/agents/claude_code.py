@@ -5,10 +5,9 @@ CLAUDE.md is handed over as text.
 """
 
 import os
-import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from graftline.agents.backend import Assignment, Capabilities, Invocation, Probe
@@ -16,7 +15,7 @@ from graftline.agents.claude_transcript import ClaudeTranscript
 from graftline.agents.environment import agent_environment, named_variables
 from graftline.agents.profiles import ClaudeCodeProfile
 from graftline.agents.provider import host_of
-from graftline.agents.version import ask_version, untested
+from graftline.agents.version import find_program, probe_cli
 
 # Argument strings end at 128 KiB on Linux.
 GUIDE_BYTES = 64 * 1024
@@ -61,26 +60,17 @@ class ClaudeCodeBackend:
 
     async def probe(self, environ: Mapping[str, str]) -> Probe:
         """Find the CLI, ask it for its version and look for credentials; nothing is sent to the provider."""
-        binary = self.profile.binary
-        found = shutil.which(binary, path=environ.get("PATH", ""))
-        if found is None:
-            problem = (
-                f"{binary!r} is not an executable file on PATH: install Claude Code "
-                "(npm install -g @anthropic-ai/claude-code) or set `binary`"
-            )
-            return Probe(self.type, binary, problems=(problem,))
-        version, problem = await ask_version(found, environ)
+        install = "install Claude Code (npm install -g @anthropic-ai/claude-code)"
+        probe = await probe_cli(self.type, self.profile.binary, environ, tested=TESTED, install=install)
         access = self._access(environ)
+        if not access.login_home:
+            return probe
         login = _login_file(access.login_home)
-        problems = [problem] if problem else []
-        notes = [*untested(version, TESTED)]
-        if access.login_home and login is None:
-            problems.append(
-                "no credentials: set ANTHROPIC_API_KEY, or `api_key` of the profile, or run `claude /login`"
-            )
-        elif login is not None:
-            notes.append(f"no API key is set: agents use your own login and user settings ({login.parent})")
-        return Probe(self.type, found, version, tuple(problems), tuple(notes))
+        if login is None:
+            problem = "no credentials: set ANTHROPIC_API_KEY, or `api_key` of the profile, or run `claude /login`"
+            return replace(probe, problems=(*probe.problems, problem))
+        note = f"no API key is set: agents use your own login and user settings ({login.parent})"
+        return replace(probe, notes=(*probe.notes, note))
 
     def invocation(self, assignment: Assignment) -> Invocation:
         """The verified command line; credentials go by environment, the prompt by stdin."""
@@ -95,7 +85,7 @@ class ClaudeCodeBackend:
             pinned={**access.variables, **sandbox},
         )
         return Invocation(
-            argv=(self._binary(assignment.environ), *self._arguments(assignment)),
+            argv=(find_program(self.profile.binary, assignment.environ), *self._arguments(assignment)),
             env=env,
             stdin=assignment.prompt.encode(errors="replace"),
         )
@@ -104,10 +94,6 @@ class ClaudeCodeBackend:
         """A reader of stream-json events."""
         del assignment  # one call's output is like any other's
         return ClaudeTranscript()
-
-    def _binary(self, environ: Mapping[str, str]) -> str:
-        # Looked up in our PATH: a task may set another one for what the agent itself starts.
-        return shutil.which(self.profile.binary, path=environ.get("PATH", "")) or self.profile.binary
 
     def _arguments(self, assignment: Assignment) -> list[str]:
         profile = self.profile

@@ -1,6 +1,6 @@
 """Judges a Claude Code call by its events: the CLI's own verdict, never its exit status or the text of a tool."""
 
-from graftline.agents.backend import Progress
+from graftline.agents.backend import PROGRESS_CHARS, Progress
 from graftline.agents.claude_events import (
     Assistant,
     Init,
@@ -13,12 +13,11 @@ from graftline.agents.claude_events import (
 from graftline.agents.evidence import classify_refusal
 from graftline.agents.last_message import bounded_message, declared_no_change
 from graftline.agents.outcome import AgentOutcome, OutcomeKind, Usage
-from graftline.agents.tool_calls import PROGRESS_CHARS, call_signature, describe_call
-from graftline.agents.verdict import ENDED_BY_US, judge_cut_short
+from graftline.agents.tool_calls import call_signature, describe_call
+from graftline.agents.verdict import DETAIL_CHARS, ENDED_BY_US, judge_cut_short
 from graftline.process import ProcessResult
 from graftline.text import plain_end, plain_line
 
-DETAIL_CHARS = 2_000
 _BY_REASON = {
     "prompt_too_long": OutcomeKind.CONTEXT_EXHAUSTED,
     "max_turns": OutcomeKind.MAX_TURNS,

@@ -5,8 +5,8 @@ servers, while it takes the worktree for untrusted, and trusts it, for tools and
 """
 
 import json
-import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from graftline.agents.backend import Assignment, Capabilities, Invocation, Probe
@@ -14,7 +14,7 @@ from graftline.agents.environment import agent_environment, named_variables
 from graftline.agents.gemini_transcript import GeminiTranscript
 from graftline.agents.profiles import GeminiProfile
 from graftline.agents.provider import host_of
-from graftline.agents.version import ask_version, untested
+from graftline.agents.version import find_program, probe_cli
 
 TESTED = ("0.61.0",)
 # The CLI's own 10 tries take four minutes.
@@ -51,30 +51,25 @@ class GeminiBackend:
 
     async def probe(self, environ: Mapping[str, str]) -> Probe:
         """Find the CLI, ask it for its version and look for credentials; nothing is sent to the provider."""
-        binary = self.profile.binary
-        found = shutil.which(binary, path=environ.get("PATH", ""))
-        if found is None:
-            problem = (
-                f"{binary!r} is not an executable file on PATH: install the Gemini CLI "
-                "(npm install -g @google/gemini-cli) or set `binary`"
-            )
-            return Probe(self.type, binary, problems=(problem,))
-        version, problem = await ask_version(found, environ, variables=PINNED)
+        install = "install the Gemini CLI (npm install -g @google/gemini-cli)"
+        probe = await probe_cli(
+            self.type, self.profile.binary, environ, tested=TESTED, install=install, variables=PINNED
+        )
         access = self._access(environ)
-        problems = [problem] if problem else []
-        if not access["GEMINI_API_KEY"] and not _is_vertex(access):
-            problems.append(
-                "no credentials: set GEMINI_API_KEY, or `api_key` of the profile, or the variables of Vertex AI; "
-                "a login of your own is not used"
-            )
-        return Probe(self.type, found, version, tuple(problems), untested(version, TESTED))
+        if access["GEMINI_API_KEY"] or _is_vertex(access):
+            return probe
+        problem = (
+            "no credentials: set GEMINI_API_KEY, or `api_key` of the profile, or the variables of Vertex AI; "
+            "a login of your own is not used"
+        )
+        return replace(probe, problems=(*probe.problems, problem))
 
     def invocation(self, assignment: Assignment) -> Invocation:
         """The verified command line; credentials by environment, the prompt by stdin, the rest in a settings file."""
         access = self._access(assignment.environ)
         folder = assignment.home / ".gemini"
         return Invocation(
-            argv=(self._binary(assignment.environ), *self._arguments(assignment, folder)),
+            argv=(find_program(self.profile.binary, assignment.environ), *self._arguments(assignment, folder)),
             env=agent_environment(
                 assignment, self.profile, pinned={**access, **PINNED, "GEMINI_CLI_HOME": str(assignment.home)}
             ),
@@ -86,10 +81,6 @@ class GeminiBackend:
         """A reader of stream-json events."""
         del assignment  # one call's output is like any other's
         return GeminiTranscript()
-
-    def _binary(self, environ: Mapping[str, str]) -> str:
-        # Looked up in our PATH: a task may set another one for what the agent itself starts.
-        return shutil.which(self.profile.binary, path=environ.get("PATH", "")) or self.profile.binary
 
     def _arguments(self, assignment: Assignment, folder: Path) -> list[str]:
         # An empty prompt beside the one on stdin, to which it is appended, tells the CLI that nobody is there to talk.
@@ -119,11 +110,8 @@ class GeminiBackend:
     def _access(self, environ: Mapping[str, str]) -> dict[str, str]:
         """How the CLI reaches its model; what is not set is set to nothing, lest a .env file should fill it in."""
         profile = self.profile
-        access = {
-            **dict.fromkeys(ACCESS, ""),
-            **named_variables(environ, ACCESS),
-            **{name: value for name, value in profile.env.items() if name in ACCESS},
-        }
+        stated = {name: value for name, value in profile.env.items() if name in ACCESS}
+        access = {**dict.fromkeys(ACCESS, ""), **named_variables(environ, ACCESS), **stated}
         key, other, address = "GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL"
         if _is_vertex(access):
             key, other, address = other, key, "GOOGLE_VERTEX_BASE_URL"
@@ -131,7 +119,7 @@ class GeminiBackend:
             access |= {key: profile.api_key.get_secret_value(), other: ""}
         if profile.base_url:
             access[address] = profile.base_url
-        return access
+        return {**access, **stated}
 
 
 def find_record(folder: Path, session_id: str) -> Path | None:

@@ -3,17 +3,16 @@
 import re
 from typing import Annotated
 
-from graftline.agents.backend import Progress
+from graftline.agents.backend import PROGRESS_CHARS, Progress
 from graftline.agents.events import Count, Event, Unsure, read_event
 from graftline.agents.evidence import classify_refusal
 from graftline.agents.last_message import bounded_message, declared_no_change
 from graftline.agents.outcome import AgentOutcome, OutcomeKind, Usage
-from graftline.agents.tool_calls import PROGRESS_CHARS, call_signature, describe_call
-from graftline.agents.verdict import ENDED_BY_US, judge_cut_short
+from graftline.agents.tool_calls import call_signature, describe_call
+from graftline.agents.verdict import DETAIL_CHARS, ENDED_BY_US, judge_cut_short
 from graftline.process import Ending, ProcessResult
 from graftline.text import plain_end, plain_line
 
-DETAIL_CHARS = 2_000
 # What the CLI itself found wrong, as the error of its final event, or as its exit status where it came to none.
 _BY_TYPE = {
     "FatalAuthenticationError": OutcomeKind.AUTH,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
 
 
 class OutcomeKind(StrEnum):
@@ -64,6 +65,27 @@ class Usage:
     output_tokens: int | None = None
     cached_tokens: int | None = None
     turns: int | None = None
+
+    def since(self, earlier: "Usage") -> "Usage":
+        """What was used after `earlier`, where both count up over one session; None where nothing was counted.
+
+        A count that is lower than it was began anew, so it is all later use. What `earlier` did not know of counts as
+        later use too: somebody used it, and nobody has counted it.
+        """
+        return Usage(
+            cost_usd=_increase(self.cost_usd, earlier.cost_usd),
+            input_tokens=_increase(self.input_tokens, earlier.input_tokens),
+            output_tokens=_increase(self.output_tokens, earlier.output_tokens),
+            cached_tokens=_increase(self.cached_tokens, earlier.cached_tokens),
+            turns=_increase(self.turns, earlier.turns),
+        )
+
+
+Number = TypeVar("Number", int, float)
+
+
+def _increase(total: Number | None, earlier: Number | None) -> Number | None:
+    return total if total is None or earlier is None or total < earlier else total - earlier
 
 
 @dataclass(frozen=True)

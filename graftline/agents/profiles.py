@@ -58,6 +58,13 @@ class ClaudeCodeProfile(CliProfile):
     max_turns: int | None = Field(default=None, gt=0, title="Turn limit", description="Turns one call may take")
 
 
+class CodexProfile(CliProfile):
+    """The Codex CLI, headless."""
+
+    type: Literal["codex"] = "codex"
+    binary: str = Field(default="codex", title="Binary", description="Name on PATH, or path, of the CLI")
+
+
 class GeminiProfile(CliProfile):
     """The Gemini CLI, headless."""
 
@@ -66,9 +73,11 @@ class GeminiProfile(CliProfile):
     max_turns: int | None = Field(default=None, gt=0, title="Turn limit", description="Turns one call may take")
 
 
-AnyProfile = Annotated[CommandProfile | ClaudeCodeProfile | GeminiProfile, Field(discriminator="type")]
-PROFILE_TYPES: dict[str, type[CommandProfile | ClaudeCodeProfile | GeminiProfile]] = {
+_Profile = CommandProfile | ClaudeCodeProfile | CodexProfile | GeminiProfile
+AnyProfile = Annotated[_Profile, Field(discriminator="type")]
+PROFILE_TYPES: dict[str, type[_Profile]] = {
     "claude-code": ClaudeCodeProfile,
+    "codex": CodexProfile,
     "command": CommandProfile,
     "gemini": GeminiProfile,
 }

@@ -4,6 +4,7 @@ from graftline.agents.evidence import classify_refusal
 from graftline.agents.outcome import OutcomeKind
 from graftline.process import Ending, ProcessResult
 
+DETAIL_CHARS = 2_000
 ENDED_BY_US = (Ending.TIMED_OUT, Ending.STALLED)
 # Exit statuses of a shell's or node's signal death, SIGINT and SIGTERM.
 INTERRUPTED_STATUSES = (130, 143)

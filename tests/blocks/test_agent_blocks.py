@@ -7,8 +7,22 @@ from prefect.blocks.core import Block
 from pydantic import BaseModel, SecretStr, ValidationError
 
 import graftline.blocks
-from graftline.agents.profiles import PROFILE_TYPES, AnyProfile, ClaudeCodeProfile, CommandProfile, GeminiProfile
-from graftline.blocks import AgentBlock, ClaudeCode, Command, Gemini, to_profile
+from graftline.agents.profiles import (
+    PROFILE_TYPES,
+    AnyProfile,
+    ClaudeCodeProfile,
+    CodexProfile,
+    CommandProfile,
+    GeminiProfile,
+)
+from graftline.blocks import (
+    AgentBlock,
+    ClaudeCode,
+    Codex,
+    Command,
+    Gemini,
+    to_profile,
+)
 
 REGISTERED: list[type[Block]] = [
     member for _, member in inspect.getmembers(graftline.blocks, inspect.isclass) if Block.is_block_class(member)
@@ -20,6 +34,8 @@ EXAMPLES: list[tuple[AgentBlock, AnyProfile]] = [
         CommandProfile(command=["agent", "-v"], cost_usd=0.25, env={"A": "b"}, pass_env=["NAME"]),
     ),
     (ClaudeCode(), ClaudeCodeProfile()),
+    (Codex(), CodexProfile()),
+    (Codex(base_url="http://127.0.0.1:11434/v1"), CodexProfile(base_url="http://127.0.0.1:11434/v1")),
     (
         ClaudeCode(model="sonnet", max_turns=60, api_key=SecretStr("sk-very-secret")),
         ClaudeCodeProfile(model="sonnet", max_turns=60, api_key=SecretStr("sk-very-secret")),

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
-from tests.agents.stands import claude_code, command, gemini
+from tests.agents.stands import claude_code, codex, command, gemini
 from tests.agents.stands.stand import Stand
 
 STANDS: Mapping[str, Stand] = {
     "claude-code": claude_code.STAND,
+    "codex": codex.STAND,
     "command": command.STAND,
     "gemini": gemini.STAND,
 }
