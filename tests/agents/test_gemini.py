@@ -98,7 +98,7 @@ def test_session_goes_on_in_another_working_folder(assignment: Assignment) -> No
     record.write_text("{}\n" * 9)
     (chats / "session-2026-11-26T06-30-00000000.jsonl").write_text("{}\n")
     (chats / "session-2026-11-26T06-29-11111111.jsonl").write_text("{}\n" * 99)
-    going_on = replace(assignment, session=Session(id=SESSION, home=assignment.home))
+    going_on = replace(assignment, session=Session(id=SESSION))
     arguments = GeminiBackend(GeminiProfile()).invocation(going_on).argv
     assert (arguments[-2:], "--session-id" in arguments) == (("--session-file", str(record)), False)
 
@@ -107,7 +107,7 @@ def test_session_goes_on_in_another_working_folder(assignment: Assignment) -> No
 def test_session_without_a_record_is_left_to_the_cli_to_refuse(assignment: Assignment, session_id: str) -> None:
     (assignment.home / ".gemini" / "tmp" / "w" / "chats").mkdir(parents=True)
     assert find_record(assignment.home / ".gemini", session_id) is None
-    going_on = replace(assignment, session=Session(id=session_id, home=assignment.home))
+    going_on = replace(assignment, session=Session(id=session_id))
     assert GeminiBackend(GeminiProfile()).invocation(going_on).argv[-2:] == ("--resume", session_id)
 
 
