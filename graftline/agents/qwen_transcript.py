@@ -8,7 +8,8 @@ from graftline.agents.claude_events import ToolResults
 from graftline.agents.evidence import classify_refusal
 from graftline.agents.last_message import bounded_message, declared_no_change
 from graftline.agents.outcome import AgentOutcome, OutcomeKind, Usage
-from graftline.agents.qwen_events import Assistant, Init, Result, parse_event
+from graftline.agents.qwen_events import Assistant, Init, Result, TokenUsage, parse_event
+from graftline.agents.session_usage import split_usage, total_usage
 from graftline.agents.stream_json import read_message, read_results, texts_of
 from graftline.agents.verdict import DETAIL_CHARS, ENDED_BY_US, judge_cut_short
 from graftline.process import ProcessResult
@@ -25,7 +26,7 @@ class QwenTranscript:
     """Reads one call's `stream-json` output."""
 
     def __init__(self, assignment: Assignment) -> None:
-        self._earlier = assignment.session
+        self._session = assignment.session
         self._init: Init | None = None
         self._result: Result | None = None
         self._api_error = ""
@@ -51,13 +52,13 @@ class QwenTranscript:
         kind, detail = self._judge(result)
         message = bounded_message(self._last_text)
         init = self._init or Init()
-        usage, session_usage = self._usage()
+        usage, session_usage = split_usage(self._totals(), self._session)
         return AgentOutcome(
             kind=kind,
             detail=plain_end(detail, DETAIL_CHARS),
             last_message=message,
             declared_no_change=declared_no_change(message),
-            usage=usage,
+            usage=replace(usage, turns=self._result.num_turns if self._result is not None else None),
             version=init.qwen_code_version,
             model=init.model,
             session_id=init.session_id,
@@ -70,10 +71,10 @@ class QwenTranscript:
         if event.parent_tool_use_id is not None:
             return
         text = "\n".join(texts_of(event.message))
-        spoken_by_a_model = event.message.usage is not None and event.message.usage.output_tokens > 0
-        _, found, sentence = ("", "", "") if spoken_by_a_model else text.rpartition(_API_ERROR)
-        self._api_error = found + sentence
-        if text and not found:
+        by_a_model = event.message.usage is not None and event.message.usage.output_tokens > 0
+        begin = -1 if by_a_model else text.rfind(_API_ERROR)
+        self._api_error = text[begin:] if begin >= 0 else ""
+        if text and not self._api_error:
             self._last_text = text
 
     def _judge(self, process: ProcessResult) -> tuple[OutcomeKind, str]:
@@ -99,18 +100,13 @@ class QwenTranscript:
         # From the first event on, stderr tells what the agent's tools were given.
         return judge_cut_short(process, own_words=None if self._init is None else "")
 
-    def _usage(self) -> tuple[Usage, Usage | None]:
-        """What this call used, and what the session has used by its end: the CLI tells only the latter."""
-        earlier = self._earlier.usage if self._earlier is not None else Usage()
-        final = self._result or Result(is_error=True)
-        turns = Usage(turns=final.num_turns)
-        told = final.usage
+    def _totals(self) -> Usage | None:
+        told = self._result.usage if self._result is not None else TokenUsage()
+        # A call that failed says 0, whatever it used.
         if not told.input_tokens and not told.output_tokens:
-            # A call that failed counts nothing, whatever it used.
-            return turns, earlier if self._earlier is not None else None
-        totals = Usage(
-            input_tokens=max(0, told.input_tokens - told.cache_read_input_tokens),
-            output_tokens=told.output_tokens,
+            return None
+        return total_usage(
+            input_tokens=told.input_tokens,
             cached_tokens=told.cache_read_input_tokens,
+            output_tokens=told.output_tokens,
         )
-        return replace(totals.since(earlier), turns=final.num_turns), totals

@@ -61,7 +61,7 @@ def test_everything_the_cli_says_of_a_call_is_kept() -> None:
 
 
 def test_resumed_call_is_told_from_the_session_it_goes_on_with() -> None:
-    session = Session("s", NOWHERE, Usage(input_tokens=1800, output_tokens=200, cached_tokens=3600))
+    session = Session("s", Usage(input_tokens=1800, output_tokens=200, cached_tokens=3600))
     outcome = judge(recorded("resume_2-0.15.10"), ended(), session=session)
     assert outcome.usage == Usage(input_tokens=2000, output_tokens=100, cached_tokens=0, turns=2)
     assert outcome.session_usage == Usage(input_tokens=3800, output_tokens=300, cached_tokens=3600)
@@ -69,7 +69,7 @@ def test_resumed_call_is_told_from_the_session_it_goes_on_with() -> None:
 
 @pytest.mark.parametrize("name", ["auth_failure", "sigterm"])
 def test_call_that_counted_nothing_is_unknown_and_leaves_the_totals_of_its_session(name: str) -> None:
-    session = Session("s", NOWHERE, Usage(input_tokens=1800))
+    session = Session("s", Usage(input_tokens=1800))
     outcome = judge(recorded(name), ended(1), session=session)
     assert (outcome.usage.input_tokens, outcome.session_usage) == (None, session.usage)
     assert judge(recorded(name), ended(1)).session_usage is None

@@ -41,6 +41,7 @@ STAND = Stand(
             usage=Usage(input_tokens=1800, output_tokens=200, cached_tokens=3600, turns=4),
             session="5710578b-38ac-44a6-a169-39fc5e008015",
         ),
+        "resume_2": Recorded(K.OK, session="00000000-0000-4000-8000-000000000007"),
         "resume_2-0.15.10": Recorded(K.OK, session="98d76b7f-8527-4ae9-aedb-e1cd1ef9b5f9"),
         "tool_error": Recorded(K.OK),
         "rate_limit_then_ok": Recorded(K.OK),
