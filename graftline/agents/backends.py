@@ -14,7 +14,9 @@ from graftline.agents.profiles import (
     CodexProfile,
     CommandProfile,
     GeminiProfile,
+    QwenProfile,
 )
+from graftline.agents.qwen import QwenBackend
 from graftline.errors import SettingsError
 from graftline.settings import Settings
 
@@ -51,6 +53,8 @@ def _backend(profile: AnyProfile) -> AgentBackend:
             return CodexBackend(profile)
         case GeminiProfile():
             return GeminiBackend(profile)
+        case QwenProfile():
+            return QwenBackend(profile)
 
 
 def _bare_profile(settings: Settings, wanted: str) -> AnyProfile:

@@ -21,7 +21,7 @@ _ABOVE_STATUS: tuple[tuple[OutcomeKind, re.Pattern[str]], ...] = (
         OutcomeKind.BILLING,
         re.compile(
             r"credit balance is too low|insufficient_quota|exceeded your current quota"
-            r"|quota exceeded\. check your plan",
+            r"|quota exceeded\. check your plan|billing is not enabled",
             re.IGNORECASE,
         ),
     ),

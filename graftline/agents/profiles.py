@@ -80,11 +80,20 @@ class GeminiProfile(CliProfile):
     max_turns: int | None = Field(default=None, gt=0, title="Turn limit", description="Turns one call may take")
 
 
-_Profile = CommandProfile | ClaudeCodeProfile | CodexProfile | GeminiProfile
+class QwenProfile(CliProfile):
+    """The Qwen Code CLI, headless."""
+
+    type: Literal["qwen"] = "qwen"
+    binary: str = Field(default="qwen", title="Binary", description="Name on PATH, or path, of the CLI")
+    max_turns: int | None = Field(default=None, gt=0, title="Turn limit", description="Turns one call may take")
+
+
+_Profile = CommandProfile | ClaudeCodeProfile | CodexProfile | GeminiProfile | QwenProfile
 AnyProfile = Annotated[_Profile, Field(discriminator="type")]
 PROFILE_TYPES: dict[str, type[_Profile]] = {
     "claude-code": ClaudeCodeProfile,
     "codex": CodexProfile,
     "command": CommandProfile,
     "gemini": GeminiProfile,
+    "qwen": QwenProfile,
 }

@@ -14,6 +14,7 @@ from graftline.agents.profiles import (
     CodexProfile,
     CommandProfile,
     GeminiProfile,
+    QwenProfile,
 )
 from graftline.blocks import (
     AgentBlock,
@@ -21,6 +22,7 @@ from graftline.blocks import (
     Codex,
     Command,
     Gemini,
+    Qwen,
     to_profile,
 )
 
@@ -35,6 +37,7 @@ EXAMPLES: list[tuple[AgentBlock, AnyProfile]] = [
     ),
     (ClaudeCode(), ClaudeCodeProfile()),
     (Codex(), CodexProfile()),
+    (Qwen(model="qwen3-coder", max_turns=60), QwenProfile(model="qwen3-coder", max_turns=60)),
     (Codex(base_url="http://127.0.0.1:11434/v1"), CodexProfile(base_url="http://127.0.0.1:11434/v1")),
     (
         ClaudeCode(model="sonnet", max_turns=60, api_key=SecretStr("sk-very-secret")),
