@@ -6,7 +6,6 @@ the run's records, and does the rest.
 
 from typing import Any
 
-import anyio
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 from prefect.exceptions import FailedRun
@@ -52,9 +51,9 @@ async def carry_out(request: BuildRequest) -> State[None]:
         ending: BaseException | None = None
         try:
             async with watching(run):
-                with anyio.move_on_after(run.settings.timeouts.run_seconds) as clock:
+                with run.clock.limit(run.settings.timeouts.run_seconds) as scope:
                     await pipeline(run)
-                if clock.cancelled_caught:
+                if scope.cancelled_caught:
                     run.stop_reason = run.stop_reason or RUN_TIMED_OUT
         except Exception as error:
             ending = error

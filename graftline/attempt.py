@@ -9,18 +9,19 @@ first.
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from time import monotonic
 
 from graftline.agents.backend import AgentBackend, Assignment
-from graftline.agents.calls import call_agent
-from graftline.agents.outcome import POLICIES, AgentOutcome, OutcomeKind, Policy, Usage
+from graftline.agents.calls import call_agent, told_by_log
+from graftline.agents.outcome import POLICIES, SAME_WORKTREE, AgentOutcome, OutcomeKind, Policy, Usage
 from graftline.budget import reservation_usd
 from graftline.carrying import carry_through
+from graftline.continuation import Continuation, home_of, left_worktree, restored_worktree
 from graftline.errors import CannotRunError, GraftlineError, UserError
-from graftline.git.worktrees import Work, Worktree, collect_work
+from graftline.git.worktrees import Work, Worktree, collect_work, remove_worktree
 from graftline.journal import EventKind
 from graftline.ledger import Account, Role
 from graftline.plan import TaskSpec
@@ -40,7 +41,10 @@ NOT_CALLED = Usage(cost_usd=0.0)
 
 @dataclass(frozen=True)
 class Place:
-    """Where one attempt lives: its refs in the hub and its folders in the run's."""
+    """Where one attempt lives: its refs in the hub and its folders in the run's.
+
+    `continues` is the number of the attempt whose worktree it goes on in.
+    """
 
     task: str
     number: int
@@ -50,27 +54,33 @@ class Place:
     folder: Path
     worktree: Path
     round: int = 0
+    continues: int | None = None
 
 
 @dataclass(frozen=True)
 class Ask:
-    """What one attempt is asked to do, and from where: `key` names it for whoever looks for finished work."""
+    """What one attempt is asked to do, and from where: `key` names it for whoever looks for finished work.
+
+    `go_on` is what a session that is gone on with is told instead of the prompt, which it has.
+    """
 
     spec: TaskSpec
     base: str
     key: str
     prompt: str
+    continuation: Continuation | None = None
+    go_on: str = ""
 
 
-async def reserve_place(run: Run, task: str, base: str) -> Place:
+async def reserve_place(run: Run, task: str, base: str, *, continues: int | None = None) -> Place:
     """The next attempt's place; its ref is created before anything is dispatched, so a number is never used twice."""
     number = 1 + max((int(folder.name) for folder in run.folder.attempts(task)), default=0)
     while not await run.hub.create_ref(run.ref("task", task, number), base):
         number += 1
-    return task_place(run, task, number)
+    return task_place(run, task, number, continues=continues)
 
 
-def task_place(run: Run, task: str, number: int) -> Place:
+def task_place(run: Run, task: str, number: int, *, continues: int | None = None) -> Place:
     """The place of a task's attempt with this number."""
     return Place(
         task=task,
@@ -79,7 +89,8 @@ def task_place(run: Run, task: str, number: int) -> Place:
         ref=run.ref("task", task, number),
         salvage_ref=run.ref("salvage", task, number),
         folder=run.folder.attempt(task, number),
-        worktree=run.folder.worktree(task, number),
+        worktree=run.folder.worktree(task, continues or number),
+        continues=continues,
     )
 
 
@@ -112,13 +123,19 @@ async def perform_attempt(run: Run, ask: Ask, place: Place) -> AttemptRecord:
         round=place.round,
         base=ask.base,
         key=ask.key,
+        continues=place.continues,
     )
     drop_record(make_folder(place.folder))  # a heal that was interrupted is made again in the same place
     outcome = interrupted(backend, NOT_CALLED)
-    worktree = await cut_workspace(run, ask.base, path=place.worktree, branch=place.task)
+    left = left_worktree(run, place.worktree)
+    if left is not None and ask.continuation is None:  # a heal that is made again, in the same place
+        await remove_worktree(left)
+        left = None
+    worktree = left or await _cut(run, ask, place)
     try:
         seconds = run.timeout_seconds(ask.spec)
-        problem = await set_up(run, worktree, place.folder, task=place.task, seconds=seconds)
+        # What an agent left is set up already.
+        problem = "" if left else await set_up(run, worktree, place.folder, task=place.task, seconds=seconds)
         remaining = max(1.0, seconds - (monotonic() - started))
         if problem:
             outcome = not_called(backend, OutcomeKind.FAILED, problem)
@@ -129,6 +146,12 @@ async def perform_attempt(run: Run, ask: Ask, place: Place) -> AttemptRecord:
         # Also when cancelled, and cancelled again: what the agent wrote is only here.
         record = await carry_through(conclude_attempt(run, ask, place, worktree, outcome, monotonic() - started))
     return record
+
+
+async def _cut(run: Run, ask: Ask, place: Place) -> Worktree:
+    if ask.continuation is None:
+        return await cut_workspace(run, ask.base, path=place.worktree, branch=place.task)
+    return await restored_worktree(run, ask.continuation, ask.base, path=place.worktree, branch=place.task)
 
 
 def not_called(backend: AgentBackend, kind: OutcomeKind, detail: str) -> AgentOutcome:
@@ -148,16 +171,7 @@ async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds
         if call is None:
             run.stop_reason = BUDGET_REACHED
             return not_called(backend, OutcomeKind.BUDGET, BUDGET_DETAIL)
-        assignment = Assignment(
-            prompt=ask.prompt,
-            worktree=place.worktree,
-            folder=place.folder,
-            facts=_facts(run, ask, place),
-            env=ask.spec.env,
-            environ=run.environ,
-            budget_usd=call.amount_usd,
-            session_id=str(uuid.uuid4()),
-        )
+        assignment = _assignment(run, ask, place, budget_usd=call.amount_usd)
 
         def on_progress(text: str) -> None:
             run.journal.append(EventKind.AGENT_PROGRESS, task=place.task, attempt=place.number, text=text)
@@ -169,17 +183,44 @@ async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds
             begun.append(agent)
             record(agent)
 
+        async def ask_agent(assignment: Assignment) -> AgentOutcome:
+            return await call_agent(backend, assignment, limits=limits, on_progress=on_progress, on_start=on_start)
+
         limits = Limits(wall_seconds=seconds, stall_seconds=run.settings.timeouts.output_stall_seconds)
         try:
-            call.outcome = await call_agent(
-                backend, assignment, limits=limits, on_progress=on_progress, on_start=on_start
-            )
+            call.outcome = await ask_agent(assignment)
+            if assignment.session is not None and is_lost(call.outcome):
+                text = f"{place.task}: the session could not be gone on with, a new one is begun: {call.outcome.detail}"
+                run.journal.append(EventKind.WARNING, text=text)
+                call.outcome = await ask_agent(replace(assignment, prompt=ask.prompt, session=None))
         except (CannotRunError, UserError) as error:
             if begun:
                 raise
             # Nothing was started: the profile, the task's environment or this machine is not as it has to be.
             call.outcome = not_called(backend, OutcomeKind.CONFIG, str(error))
         return call.outcome
+
+
+def _assignment(run: Run, ask: Ask, place: Place, budget_usd: float | None = None) -> Assignment:
+    session = ask.continuation.session if ask.continuation is not None else None
+    return Assignment(
+        prompt=ask.prompt if session is None else ask.go_on,
+        worktree=place.worktree,
+        folder=place.folder,
+        facts=_facts(run, ask, place),
+        env=ask.spec.env,
+        environ=run.environ,
+        budget_usd=budget_usd,
+        session_id=str(uuid.uuid4()),
+        session=session,
+        private_home=home_of(run, place.task, place.continues) if place.continues else None,
+    )
+
+
+def is_lost(outcome: AgentOutcome) -> bool:
+    """Whether a call that was to go on with a session came to nothing because its CLI does not have it any more."""
+    was_used = outcome.usage.input_tokens or outcome.usage.output_tokens or outcome.usage.turns
+    return outcome.kind in {OutcomeKind.FAILED, OutcomeKind.CONFIG} and not was_used
 
 
 @dataclass
@@ -265,8 +306,11 @@ async def conclude_attempt(
     run: Run, ask: Ask, place: Place, worktree: Worktree, outcome: AgentOutcome, seconds: float
 ) -> AttemptRecord:
     """Keep an attempt's work, then let the worktree go; when keeping fails it stays, for a person to look at."""
+    if outcome.kind is OutcomeKind.INTERRUPTED and outcome.usage != NOT_CALLED:
+        outcome = told_by_log(run.backend(ask.spec), _assignment(run, ask, place), outcome)
     record = await _keep(run, ask, place, worktree, outcome, seconds)
-    await retire(run, worktree, is_bare=not record.left_out)
+    goes_on = POLICIES[record.outcome] in SAME_WORKTREE
+    await retire(run, worktree, may_wait=not record.left_out or goes_on)
     return record
 
 
@@ -308,6 +352,9 @@ async def _keep(
         version=outcome.version,
         model=outcome.model,
         session_id=outcome.session_id,
+        session_usage=outcome.session_usage,
+        continues=place.continues,
+        retry_at=outcome.retry_at,
         cost_usd=outcome.usage.cost_usd,
         seconds=seconds,
         ended=datetime.now(UTC),

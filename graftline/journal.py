@@ -32,6 +32,7 @@ class EventKind(StrEnum):
     PLAN_NOTED = "plan-noted"
     ATTEMPT_STARTED = "attempt-started"
     PROCESS_STARTED = "process-started"
+    PROVIDER_WAITED_FOR = "provider-waited-for"
     SETUP = "setup"
     AGENT_PROGRESS = "agent-progress"
     ATTEMPT_ENDED = "attempt-ended"

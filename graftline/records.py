@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from graftline.agents.outcome import OutcomeKind
+from graftline.agents.outcome import POLICIES, OutcomeKind, Policy, Usage
 from graftline.git.hub import Hub
 from graftline.ledger import Role
 from graftline.plan import TaskSpec
@@ -36,7 +36,10 @@ class AttemptState(StrEnum):
 
 
 class AttemptRecord(BaseModel):
-    """One attempt, as `record.json` in its folder says."""
+    """One attempt, as `record.json` in its folder says.
+
+    `continues` is the number of the attempt whose worktree and private home this one went on in.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,6 +58,9 @@ class AttemptRecord(BaseModel):
     version: str
     model: str
     session_id: str
+    session_usage: Usage | None = None
+    continues: int | None = None
+    retry_at: datetime | None = None
     cost_usd: float | None
     seconds: float
     ended: datetime
@@ -100,9 +106,16 @@ def task_records(run_folder: RunFolder, task: str) -> tuple[AttemptRecord, ...]:
 
 
 def count_extra_attempts(run_folder: RunFolder, task: str) -> int:
-    """How many attempts a task had beyond its first; interrupted ones are nobody's failure and do not count."""
-    states = [record.state for record in task_records(run_folder, task)]
-    return max(0, sum(state is not AttemptState.INTERRUPTED for state in states) - 1)
+    """How many attempts a task had beyond its first."""
+    return max(0, count_own_attempts(run_folder, task) - 1)
+
+
+def count_own_attempts(run_folder: RunFolder, task: str) -> int:
+    """How many attempts a task had that ended by themselves: a signal, or a provider's refusal, is not its failure."""
+    return sum(
+        record.state is not AttemptState.INTERRUPTED and POLICIES[record.outcome] is not Policy.WAIT
+        for record in task_records(run_folder, task)
+    )
 
 
 def heal_records(run_folder: RunFolder, task: str) -> tuple[AttemptRecord, ...]:

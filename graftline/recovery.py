@@ -157,7 +157,10 @@ def _settle(run: Run) -> None:
 def _place_of(run: Run, started: Entry) -> Place:
     """The place of the attempt whose start an entry tells."""
     task, number = str(started.task), int(str(started.attempt))
-    return heal_place(run, task, number) if started.data["round"] else task_place(run, task, number)
+    if started.data["round"]:
+        return heal_place(run, task, number)
+    continues = started.data.get("continues")
+    return task_place(run, task, number, continues=continues if isinstance(continues, int) else None)
 
 
 def _folder_of(folder: RunFolder, started: Entry) -> Path:

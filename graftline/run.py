@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from graftline.agents.backend import AgentBackend
 from graftline.agents.backends import resolve_backend
+from graftline.clock import Clock
 from graftline.git.hub import Hub
 from graftline.git.merging import Merger
 from graftline.git.repository import Repository, Target
@@ -52,6 +53,7 @@ class Run:
     retired: deque[Worktree] = field(default_factory=deque)
     recovered: str = ""
     is_entered_again: bool = False
+    clock: Clock = field(default_factory=Clock)
     tested: set[str] = field(default_factory=set)
 
     @property

@@ -49,8 +49,18 @@ class TimeoutSettings(Section):
     """[timeouts], in seconds."""
 
     task_seconds: float = Field(default=1800, gt=0, description="Wall clock of one attempt")
-    run_seconds: float = Field(default=14400, gt=0, description="Wall clock of a run")
+    run_seconds: float = Field(default=14400, gt=0, description="Wall clock of a run, waits for providers apart")
     output_stall_seconds: float = Field(default=600, gt=0, description="Silence after which an agent is ended")
+
+
+class ProviderSettings(Section):
+    """[provider], in seconds: how long to wait for one that is overloaded, limits the rate or cannot be reached."""
+
+    first_wait_seconds: float = Field(
+        default=5, gt=0, description="First wait, unless the provider names a time; doubled each time"
+    )
+    longest_wait_seconds: float = Field(default=120, gt=0, description="Longest wait that the provider did not name")
+    give_up_seconds: float = Field(default=21600, gt=0, description="Wait of one task in all after which it fails")
 
 
 class RetrySettings(Section):
@@ -124,6 +134,7 @@ class Settings(Section):
     agents: dict[str, AnyProfile] = Field(default_factory=dict, description="Named agent profiles")
     limits: LimitSettings = LimitSettings()
     timeouts: TimeoutSettings = TimeoutSettings()
+    provider: ProviderSettings = ProviderSettings()
     retries: RetrySettings = RetrySettings()
     heal: HealSettings = HealSettings()
     cost: CostSettings = CostSettings()

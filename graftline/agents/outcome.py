@@ -28,10 +28,21 @@ class OutcomeKind(StrEnum):
 
 
 class Policy(StrEnum):
-    """What happens after an attempt of a kind."""
+    """What happens after an attempt of a kind.
+
+    `RETRY`, `RESUME` and `GO_ON` use up one of the task's extra attempts, `WAIT` does not. A program that cannot be
+    told to go on (`Capabilities.converses`) starts afresh in each case.
+    """
 
     DONE = "done"
     RETRY = "retry"
+    """A new attempt, from the base."""
+    RESUME = "resume the session"
+    """The CLI's own session goes on in the same worktree; where it cannot, as `GO_ON`."""
+    GO_ON = "go on in a new session"
+    """A new session in the same worktree is told what was done so far."""
+    WAIT = "wait for the provider"
+    """Once the provider takes requests again, as `RESUME`."""
     STOP_TASK = "stop the task"
     STOP_RUN = "stop the run"
 
@@ -43,17 +54,22 @@ POLICIES: dict[OutcomeKind, Policy] = {
     OutcomeKind.AUTH: Policy.STOP_RUN,
     OutcomeKind.BILLING: Policy.STOP_RUN,
     OutcomeKind.CONFIG: Policy.STOP_RUN,
-    OutcomeKind.RATE_LIMITED: Policy.RETRY,
-    OutcomeKind.OVERLOADED: Policy.RETRY,
-    OutcomeKind.TRANSIENT: Policy.RETRY,
-    OutcomeKind.CONTEXT_EXHAUSTED: Policy.RETRY,
-    OutcomeKind.MAX_TURNS: Policy.RETRY,
+    OutcomeKind.RATE_LIMITED: Policy.WAIT,
+    OutcomeKind.OVERLOADED: Policy.WAIT,
+    OutcomeKind.TRANSIENT: Policy.WAIT,
+    OutcomeKind.CONTEXT_EXHAUSTED: Policy.GO_ON,
+    OutcomeKind.MAX_TURNS: Policy.GO_ON,
     OutcomeKind.BUDGET: Policy.STOP_TASK,
-    OutcomeKind.STALLED: Policy.RETRY,
-    OutcomeKind.TIMED_OUT: Policy.RETRY,
-    OutcomeKind.INTERRUPTED: Policy.RETRY,
+    OutcomeKind.STALLED: Policy.RESUME,
+    OutcomeKind.TIMED_OUT: Policy.GO_ON,
+    OutcomeKind.INTERRUPTED: Policy.RESUME,
     OutcomeKind.PERMISSION_DENIED: Policy.STOP_TASK,
 }
+
+ANOTHER_ATTEMPT = frozenset({Policy.RETRY, Policy.RESUME, Policy.GO_ON})
+"""Policies that use up one of a task's extra attempts."""
+SAME_WORKTREE = frozenset({Policy.RESUME, Policy.GO_ON, Policy.WAIT})
+"""Policies whose next attempt goes on where the last one ended."""
 
 
 @dataclass(frozen=True)

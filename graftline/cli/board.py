@@ -129,6 +129,7 @@ class LiveTable:
 
 _STATES = {
     EventKind.ATTEMPT_STARTED: "running",
+    EventKind.PROVIDER_WAITED_FOR: "waiting",
     EventKind.HEAL_STARTED: "healing",
     EventKind.HEAL_ENDED: "done",
     EventKind.TASK_SUCCEEDED: "done",

@@ -148,6 +148,7 @@ def assemble_report(
     )
     verification = history.verification
     tests = verification.data.get("tests") if verification else None
+    gone_on_from = {ref for spec in pinned.plan.tasks for ref in superseded(task_records(folder, spec.id))}
     landing = history.landing
     landed = history.landed
     is_running = state is RunState.RUNNING and bool(entries)
@@ -173,9 +174,20 @@ def assemble_report(
         salvage=tuple(
             SalvageReport(ref=ref, commit=str(entry.data["commit"]), task=entry.task or "")
             for ref, entry in history.salvage.items()
+            if ref not in gone_on_from
         ),
         notes=(*pinned.notes, *dict.fromkeys(history.warnings), *record_notes(pinned, folder)),
     )
+
+
+def superseded(records: Sequence[AttemptRecord]) -> set[str]:
+    """The refs of a task's unfinished work that another attempt went on from and finished."""
+    finished = {record.continues for record in records if record.is_done and record.continues is not None}
+    return {
+        record.salvage
+        for record in records
+        if record.salvage is not None and (record.continues or record.number) in finished
+    }
 
 
 def last_word(history: History) -> tuple[RunState, str]:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 
 from pydantic import JsonValue
 
@@ -42,6 +43,12 @@ def _seconds(data: Data) -> str:
     return duration(seconds) if isinstance(seconds, float | int) else ""
 
 
+def _clock(value: JsonValue) -> str:
+    """A time as a person's clock shows it; with its date when that is another day."""
+    at = datetime.fromisoformat(str(value)).astimezone()
+    return f"{at:%H:%M:%S}" if at.date() == datetime.now().astimezone().date() else f"{at:%Y-%m-%d %H:%M}"
+
+
 def _names(value: JsonValue) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) and value else "nothing"
 
@@ -78,6 +85,9 @@ _SENTENCES: dict[EventKind, Callable[[Data], str]] = {
     EventKind.PLAN_NOTED: lambda data: f"note: {data['text']}",
     EventKind.ATTEMPT_STARTED: lambda data: f"started with {data['backend']}",
     EventKind.PROCESS_STARTED: lambda data: f"{data['what']} runs as process {data['pid']}",
+    EventKind.PROVIDER_WAITED_FOR: lambda data: (
+        f"waits for {data['provider']} until {_clock(data['until'])}: {data['reason']}"
+    ),
     EventKind.SETUP: lambda data: f"set up: {data['command']} ended with {data['status']} after {_seconds(data)}",
     EventKind.AGENT_PROGRESS: lambda data: str(data["text"]),
     EventKind.ATTEMPT_ENDED: lambda data: f"agent ended: {data['outcome']} after {_seconds(data)}, {_cost(data)}",

@@ -21,6 +21,8 @@ ANY: dict[str, JsonValue] = {
     "name": "n",
     "outcome": "ok",
     "passed": True,
+    "provider": "api.example.com",
+    "until": "2026-01-02T03:04:05+00:00",
     "what": "agent",
     "pid": 1,
     "reason": "because",
