@@ -7,6 +7,7 @@ from graftline.blocks.agents import (
     Codex,
     Command,
     Gemini,
+    OpenCode,
     to_profile,
 )
 
@@ -17,5 +18,6 @@ __all__ = [
     "Codex",
     "Command",
     "Gemini",
+    "OpenCode",
     "to_profile",
 ]

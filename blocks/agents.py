@@ -16,6 +16,7 @@ from graftline.agents.profiles import (
     CodexProfile,
     CommandProfile,
     GeminiProfile,
+    OpenCodeProfile,
 )
 
 
@@ -82,8 +83,24 @@ class Gemini(GeminiProfile, Block):
     )
 
 
-AgentBlock = ClaudeCode | Codex | Command | Gemini
-AGENT_BLOCKS: tuple[type[AgentBlock], ...] = (ClaudeCode, Codex, Command, Gemini)
+class OpenCode(OpenCodeProfile, Block):
+    """A profile of OpenCode that flows load by the block's name."""
+
+    model_config = ConfigDict(extra="forbid")  # as above
+
+    _block_type_name: ClassVar[str | None] = "Graftline OpenCode"
+    _block_type_slug: ClassVar[str | None] = "graftline-opencode"
+    _description: ClassVar[str | None] = "A profile of OpenCode: provider and model, address, key and environment."
+    _code_example: ClassVar[str | None] = (
+        "```python\n"
+        "from graftline.blocks import OpenCode\n\n"
+        'OpenCode(model="qwen3-coder", base_url="http://localhost:11434/v1").save("local")\n'
+        "```"
+    )
+
+
+AgentBlock = ClaudeCode | Codex | Command | Gemini | OpenCode
+AGENT_BLOCKS: tuple[type[AgentBlock], ...] = (ClaudeCode, Codex, Command, Gemini, OpenCode)
 
 
 def to_profile(block: AgentBlock) -> AnyProfile:
