@@ -15,6 +15,7 @@ from graftline.agents.environment import agent_environment
 from graftline.agents.guide import read_guide
 from graftline.agents.opencode_transcript import OpenCodeTranscript
 from graftline.agents.profiles import OpenCodeProfile
+from graftline.agents.project_files import refuse_project_files
 from graftline.agents.provider import host_of
 from graftline.agents.version import find_program, probe_cli
 
@@ -31,6 +32,11 @@ PINNED = {
     "OPENCODE_DISABLE_EXTERNAL_SKILLS": "1",
 }
 KEY_VARIABLE = "OPENCODE_PROVIDER_KEY"
+# Code in there runs whatever is switched off, and so does what the files name.
+REFUSED = (
+    *("opencode.json", "opencode.jsonc", ".opencode/opencode.json", ".opencode/opencode.jsonc"),
+    *(".opencode/plugin", ".opencode/plugins"),
+)
 # What stands in the configuration for an API that is compatible with OpenAI's, at an address of the profile.
 COMPATIBLE = "compatible"
 
@@ -63,7 +69,11 @@ class OpenCodeBackend:
         return replace(probe, problems=(*probe.problems, *self._problems(environ)))
 
     def invocation(self, assignment: Assignment) -> Invocation:
-        """The verified command line; configuration and key go by environment, the prompt by stdin."""
+        """The verified command line; configuration and key go by environment, the prompt by stdin.
+
+        Raises `UserError` for a worktree with files that OpenCode would run.
+        """
+        refuse_project_files(assignment.worktree, REFUSED, cli="OpenCode")
         key = self._key(assignment.environ)
         config = json.dumps(self._config(has_key=bool(key)))
         pinned = {**PINNED, "OPENCODE_CONFIG_CONTENT": config, **({KEY_VARIABLE: key} if key else {})}

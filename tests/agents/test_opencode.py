@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from graftline.agents.backend import Assignment, Session
 from graftline.agents.opencode import KEY_VARIABLE, OpenCodeBackend
 from graftline.agents.profiles import OpenCodeProfile
+from graftline.errors import UserError
 
 LOCAL = "http://localhost:11434/v1"
 ENVIRON = {"PATH": "/usr/bin:/bin", "OPENAI_API_KEY": "key-openai", "ANTHROPIC_API_KEY": "key-anthropic"}
@@ -80,6 +81,16 @@ def test_guide_of_the_worktree_is_handed_over_as_text(
         (assignment.worktree / name).write_text(text)
     written = OpenCodeBackend(OpenCodeProfile()).invocation(assignment).files
     assert written[assignment.home / ".config" / "opencode" / "AGENTS.md"].decode() == guide
+
+
+@pytest.mark.parametrize("name", ["opencode.json", ".opencode/plugin/a.js", ".opencode/plugins/a.ts"])
+def test_repository_with_what_it_would_run_is_refused(name: str, assignment: Assignment) -> None:
+    (assignment.worktree / ".opencode" / "agent").mkdir(parents=True)
+    OpenCodeBackend(OpenCodeProfile()).invocation(assignment)
+    (assignment.worktree / name).parent.mkdir(exist_ok=True)
+    (assignment.worktree / name).write_text("{}")
+    with pytest.raises(UserError, match="OpenCode would run"):
+        OpenCodeBackend(OpenCodeProfile()).invocation(assignment)
 
 
 @pytest.mark.parametrize(

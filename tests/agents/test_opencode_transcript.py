@@ -136,9 +136,9 @@ def test_progress_tells_what_it_says_and_does_but_not_what_a_tool_printed() -> N
 
 def test_account_is_the_sum_of_all_steps() -> None:
     first = {"input": 10, "output": 20, "reasoning": 5, "cache": {"read": 100, "write": 1}}
-    lines = [step("tool-calls", tokens=first, cost=0.1), step("stop", tokens={"input": 1, "output": 2}, cost=0.2)]
+    lines = [step("tool-calls", tokens=first, cost=0.25), step("stop", tokens={"input": 1, "output": 2}, cost=0.5)]
     assert judge(lines, ended()).usage == Usage(
-        cost_usd=pytest.approx(0.3), input_tokens=12, output_tokens=27, cached_tokens=100, turns=2
+        cost_usd=0.75, input_tokens=12, output_tokens=27, cached_tokens=100, turns=2
     )
 
 
