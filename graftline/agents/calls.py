@@ -89,11 +89,10 @@ async def _call(
 def told_by_log(backend: AgentBackend, assignment: Assignment, outcome: AgentOutcome) -> AgentOutcome:
     """The outcome of a call that was cut off, with what its log tells of it: session, model, version, last words.
 
-    What it had used by then is told only by a CLI that came to its final event, and not by one that counts on from an
-    earlier call.
+    What it had used by then is told only by a CLI that came to its final event.
     """
     log = assignment.folder / LOG_NAME
-    if not log.is_file():
+    if not backend.capabilities.converses or not log.is_file():
         return outcome
     transcript = backend.transcript(assignment)
     with log.open("rb") as lines:
@@ -106,5 +105,6 @@ def told_by_log(backend: AgentBackend, assignment: Assignment, outcome: AgentOut
         version=told.version,
         model=told.model,
         last_message=told.last_message,
-        usage=outcome.usage if assignment.private_home else told.usage,
+        usage=told.usage,
+        session_usage=told.session_usage,
     )

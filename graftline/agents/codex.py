@@ -53,12 +53,13 @@ class CodexBackend:
         """Find the CLI, ask it for its version and look for credentials; nothing is sent to the provider."""
         install = "install Codex (npm install -g @openai/codex)"
         probe = await probe_cli(self.type, self.profile.binary, environ, tested=TESTED, install=install)
-        if not _needs_login(self._access(environ)):
-            return probe
+        access = self._access(environ)
+        if not _needs_login(access):
+            return replace(probe, access="API key" if access.key else "no key, at an address of its own")
         home = _login_home(environ)
         if home is not None and (home / "auth.json").is_file():
             note = f"no API key is set: agents use your own login ({home}), and their sessions are kept there"
-            return replace(probe, notes=(*probe.notes, note))
+            return replace(probe, notes=(*probe.notes, note), access=f"login in {home}")
         problem = (
             f"no credentials: set {KEY_VARIABLE} or OPENAI_API_KEY, or `api_key` of the profile, or run `codex login`"
         )

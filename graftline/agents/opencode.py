@@ -66,7 +66,9 @@ class OpenCodeBackend:
         probe = await probe_cli(
             self.type, self.profile.binary, environ, tested=TESTED, install=install, variables={**DEFAULTS, **PINNED}
         )
-        return replace(probe, problems=(*probe.problems, *self._problems(environ)))
+        problem = self._problem(environ)
+        problems = (*probe.problems, problem) if problem else probe.problems
+        return replace(probe, problems=problems, access=self._access(environ))
 
     def invocation(self, assignment: Assignment) -> Invocation:
         """The verified command line; configuration and key go by environment, the prompt by stdin.
@@ -129,21 +131,24 @@ class OpenCodeBackend:
     def _key_name(self) -> str:
         return f"{self._model()[0].upper().replace('-', '_')}_API_KEY"
 
-    def _problems(self, environ: Mapping[str, str]) -> tuple[str, ...]:
+    def _problem(self, environ: Mapping[str, str]) -> str:
         profile = self.profile
         if not profile.model:
-            return (
-                'no model: set `model`, such as "anthropic/claude-sonnet-4-5", or with `base_url` any that it serves',
-            )
-        if profile.base_url or profile.pass_env or self._key(environ):
-            return ()
+            return 'no model: set `model`, such as "anthropic/claude-sonnet-4-5", or with `base_url` any that it serves'
         if not all(self._model()):
-            return (
-                f"`model` is to name a provider too, as PROVIDER/{profile.model}, or `base_url` to say who serves it",
-            )
-        return (
-            f"no credentials: set {self._key_name()}, or `api_key` of the profile, or name its variables in `pass_env`",
-        )
+            return f"`model` is to name a provider too, as PROVIDER/{profile.model}, or `base_url` to say who serves it"
+        if self._access(environ):
+            return ""
+        name = self._key_name()
+        return f"no credentials: set {name}, or `api_key` of the profile, or name its variables in `pass_env`"
+
+    def _access(self, environ: Mapping[str, str]) -> str:
+        """The name of what the provider is reached by; empty where nothing says so."""
+        if self.profile.api_key is not None:
+            return "api_key of the profile"
+        if self.profile.base_url:
+            return "no key, at an address of its own"
+        return self._key_name() if self._key(environ) else ", ".join(self.profile.pass_env)
 
 
 def _arguments(assignment: Assignment) -> list[str]:

@@ -39,7 +39,7 @@ def access(profile: CodexProfile, assignment: Assignment, **environ: str) -> dic
 
 
 def test_session_is_resumed_by_its_id_which_is_never_taken_for_an_option(assignment: Assignment) -> None:
-    session = Session("--last", assignment.folder / "home")
+    session = Session("--last")
     new = CodexBackend(CodexProfile()).invocation(assignment).argv
     resumed = CodexBackend(CodexProfile()).invocation(replace(assignment, session=session)).argv
     assert (new[:3], new[-2:]) == (("codex", "exec", "--json"), ("--", "-"))

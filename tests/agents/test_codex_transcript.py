@@ -63,14 +63,14 @@ def test_everything_the_cli_says_of_a_call_is_kept() -> None:
 
 
 def test_resumed_call_is_told_from_the_session_it_goes_on_with() -> None:
-    session = Session("s", NOWHERE, Usage(input_tokens=1800, output_tokens=200, cached_tokens=3600))
+    session = Session("s", Usage(input_tokens=1800, output_tokens=200, cached_tokens=3600))
     outcome = judge(recorded("resume_2"), ended(), session=session)
     assert outcome.usage == Usage(input_tokens=2000, output_tokens=100, cached_tokens=0)
     assert outcome.session_usage == Usage(input_tokens=3800, output_tokens=300, cached_tokens=3600)
 
 
 def test_call_that_told_no_totals_leaves_those_of_its_session() -> None:
-    session = Session("s", NOWHERE, Usage(input_tokens=1800))
+    session = Session("s", Usage(input_tokens=1800))
     outcome = judge(recorded("sigterm"), ended(-15), session=session)
     assert (outcome.usage, outcome.session_usage) == (Usage(), session.usage)
 

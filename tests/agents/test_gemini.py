@@ -97,10 +97,19 @@ def test_session_goes_on_under_its_id(assignment: Assignment) -> None:
     assert (arguments[-2:], "--session-id" in arguments) == (("--resume", "earlier"), False)
 
 
-async def test_probe_misses_credentials(assignment: Assignment, cli: MakeCli) -> None:
+@pytest.mark.parametrize(
+    ("environ", "profile", "access"),
+    [
+        ({}, GeminiProfile(), ""),
+        ({"GEMINI_API_KEY": "k"}, GeminiProfile(), "GEMINI_API_KEY"),
+        ({"GEMINI_API_KEY": "k"}, GeminiProfile(api_key=SecretStr("k")), "api_key of the profile"),
+        ({"GOOGLE_GENAI_USE_VERTEXAI": "true"}, GeminiProfile(), "Vertex AI"),
+    ],
+)
+async def test_probe_names_the_credentials_or_misses_them(
+    environ: dict[str, str], profile: GeminiProfile, access: str, assignment: Assignment, cli: MakeCli
+) -> None:
     cli("echo 0.61.0")
-    environ = {"PATH": assignment.environ["PATH"]}
-    backend = GeminiBackend(GeminiProfile())
-    probes = [await backend.probe({**environ, **found}) for found in ({}, {"GOOGLE_GENAI_USE_VERTEXAI": "true"})]
-    assert [[problem.partition(":")[0] for problem in probe.problems] for probe in probes] == [["no credentials"], []]
-    assert probes[0].version == "0.61.0"
+    probe = await GeminiBackend(profile).probe({"PATH": assignment.environ["PATH"], **environ})
+    assert (probe.version, probe.access) == ("0.61.0", access)
+    assert [problem.partition(":")[0] for problem in probe.problems] == ([] if access else ["no credentials"])

@@ -108,22 +108,26 @@ def test_provider_and_cost_are_those_of_who_answers(
 
 
 @pytest.mark.parametrize(
-    ("profile", "problems"),
+    ("profile", "problem", "access"),
     [
-        (OpenCodeProfile(), ["no model"]),
-        (OpenCodeProfile(model="sonnet"), ["`model` is to name a provider too"]),
-        (OpenCodeProfile(model="x-ai/grok"), ["no credentials: set X_AI_API_KEY"]),
-        (OpenCodeProfile(model="anthropic/m"), []),
-        (OpenCodeProfile(model="m", base_url=LOCAL), []),
-        (OpenCodeProfile(model="amazon-bedrock/m", pass_env=["AWS_PROFILE"]), []),
+        (OpenCodeProfile(), "no model", ""),
+        (OpenCodeProfile(model="sonnet"), "`model` is to name a provider too", ""),
+        (OpenCodeProfile(model="x-ai/grok"), "no credentials: set X_AI_API_KEY", ""),
+        (OpenCodeProfile(model="anthropic/m"), "", "ANTHROPIC_API_KEY"),
+        (OpenCodeProfile(model="anthropic/m", api_key=SecretStr("k")), "", "api_key of the profile"),
+        (OpenCodeProfile(model="m", base_url=LOCAL), "", "no key, at an address of its own"),
+        (OpenCodeProfile(model="amazon-bedrock/m", pass_env=["AWS_PROFILE"]), "", "AWS_PROFILE"),
     ],
 )
-async def test_probe_tells_what_is_missing(profile: OpenCodeProfile, problems: list[str], tmp_path: Path) -> None:
+async def test_probe_tells_what_is_missing_and_names_the_key(
+    profile: OpenCodeProfile, problem: str, access: str, tmp_path: Path
+) -> None:
     program = tmp_path / "opencode"
     program.write_text("#!/bin/sh\necho 1.18.33\n")
     program.chmod(0o755)
     probe = await OpenCodeBackend(profile).probe({**ENVIRON, "PATH": f"{tmp_path}:/usr/bin:/bin"})
-    assert (probe.version, len(probe.problems)) == ("1.18.33", len(problems))
-    assert [
-        problem for problem, start in zip(probe.problems, problems, strict=True) if not problem.startswith(start)
-    ] == []
+    assert (probe.version, [each[: len(problem)] for each in probe.problems]) == (
+        "1.18.33",
+        [problem] if problem else [],
+    )
+    assert probe.access == access
