@@ -55,8 +55,10 @@ class GeminiBackend:
             self.type, self.profile.binary, environ, tested=TESTED, install=install, variables=PINNED
         )
         access = self._access(environ)
-        if access["GEMINI_API_KEY"] or _is_vertex(access):
-            return probe
+        if _is_vertex(access):
+            return replace(probe, access="Vertex AI")
+        if access["GEMINI_API_KEY"]:
+            return replace(probe, access="GEMINI_API_KEY" if self.profile.api_key is None else "api_key of the profile")
         problem = (
             "no credentials: set GEMINI_API_KEY, or `api_key` of the profile, or the variables of Vertex AI; "
             "a login of your own is not used"
