@@ -117,6 +117,7 @@ def attempt_task(run: Run, spec: TaskSpec, *, retries: int) -> Task[..., Any]:
         task_run_name=spec.id,
         retries=retries,
         retry_delay_seconds=RETRY_DELAYS_SECONDS,
-        timeout_seconds=run.timeout_seconds(spec) + BACKSTOP_SECONDS,
+        # It may first wait for what another agent holds in reserve of the caps.
+        timeout_seconds=max(map(run.timeout_seconds, run.plan.tasks)) + run.timeout_seconds(spec) + BACKSTOP_SECONDS,
         result_storage=run.folder.results,
     )
