@@ -22,7 +22,7 @@ from graftline.errors import GraftlineError, UnknownRunError, UserError
 from graftline.private_files import write_file, writing
 
 # Raised whenever an older graftline would misread the file, which includes every new kind of event.
-FORMAT = 1
+FORMAT = 2
 
 
 class EventKind(StrEnum):
@@ -38,6 +38,7 @@ class EventKind(StrEnum):
     ATTEMPT_ENDED = "attempt-ended"
     TASK_SUCCEEDED = "task-succeeded"
     TASK_FAILED = "task-failed"
+    TASK_STOPPED = "task-stopped"
     TASK_SKIPPED = "task-skipped"
     MERGE_DONE = "merge-done"
     VERIFY_STARTED = "verify-started"
@@ -48,6 +49,8 @@ class EventKind(StrEnum):
     LANDED = "landed"
     LEFT_ON_BRANCH = "left-on-branch"
     SALVAGED = "salvaged"
+    COST_WARNING = "cost-warning"
+    CAP_REACHED = "cap-reached"
     WARNING = "warning"
     RUN_ENDED = "run-ended"
     RUN_CLEANED = "run-cleaned"

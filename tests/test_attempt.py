@@ -28,6 +28,7 @@ KINDS = st.sampled_from([kind for kind in OutcomeKind if kind is not OutcomeKind
     read_only=st.booleans(),
     enforce=st.booleans(),
     declared=st.none() | st.just("it is there already"),
+    called=st.booleans(),
 )
 def test_only_an_agent_that_ended_well_and_did_what_it_may_has_succeeded(
     *,
@@ -37,9 +38,10 @@ def test_only_an_agent_that_ended_well_and_did_what_it_may_has_succeeded(
     read_only: bool,
     enforce: bool,
     declared: str | None,
+    called: bool,
 ) -> None:
     spec = TaskSpec(id="a", prompt="p", writes=() if read_only else writes, read_only=read_only)
-    outcome = AgentOutcome(kind=kind, detail="said", last_message="message", declared_no_change=declared)
+    outcome = AgentOutcome(kind=kind, detail="said", last_message="message", declared_no_change=declared, called=called)
     work = Work("c" * 40 if paths else None, "tree", paths, (), 0, ())
     outside = outside_writes(spec, paths)
 
@@ -47,7 +49,9 @@ def test_only_an_agent_that_ended_well_and_did_what_it_may_has_succeeded(
 
     assert set(outside) <= set(paths)
     assert all(not spec.may_write(path) for path in outside)
-    if kind is OutcomeKind.INTERRUPTED:
+    if kind is OutcomeKind.BUDGET and not called:
+        assert (state, detail, judged) == (AttemptState.NOT_CALLED, "said", kind)
+    elif kind in {OutcomeKind.INTERRUPTED, OutcomeKind.BUDGET}:
         assert (state, judged) == (AttemptState.INTERRUPTED, kind)
     elif kind is not OutcomeKind.OK:
         assert (state, detail, judged) == (AttemptState.FAILED, "said", kind)
