@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from graftline.agents.outcome import POLICIES, OutcomeKind, Usage
+from graftline.agents.outcome import FREE, POLICIES, OutcomeKind, Usage
 from graftline.agents.tiers import Tier
 from graftline.git.hub import Hub
 from graftline.ledger import Role
