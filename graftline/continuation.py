@@ -26,22 +26,20 @@ class Continuation:
 
 
 def continuation_of(run: Run, task: str, key: str, agent: Agent) -> Continuation | None:
-    """What the next attempt of a task goes on from; None when it starts from the base.
-
-    A session is another profile's matter: with another model, address or key it may not be there.
-    """
-    backend = agent.backend
+    """What the next attempt of a task goes on from; None when it starts from the base."""
     records = [record for record in task_records(run.folder, task) if record.state is not AttemptState.NOT_CALLED]
-    if not records or not backend.capabilities.converses:
+    capabilities = agent.backend.capabilities
+    if not records or not capabilities.converses:
         return None
     last = records[-1]
     policy = POLICIES[last.outcome]
     # Whoever enters the run again, under a higher cap, has an agent go on that its money limit stopped.
     goes_on = policy in SAME_WORKTREE or last.outcome is OutcomeKind.BUDGET
-    if last.key != key or last.backend != backend.type or not goes_on:
+    if last.key != key or not goes_on:
         return None
     number = last.continues or last.number
-    is_told_to = policy is not Policy.GO_ON and backend.capabilities.resumes and last.profile == agent.profile
+    # Another agent, as after an escalation, goes on with the work, but not with the conversation.
+    is_told_to = policy is not Policy.GO_ON and capabilities.resumes and last.profile == agent.profile
     has_session = bool(last.session_id) and home_of(run, task, number).is_dir()
     session = Session(last.session_id, last.session_usage or Usage()) if is_told_to and has_session else None
     if session is None and last.salvage is None:

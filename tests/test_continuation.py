@@ -15,13 +15,13 @@ from tests.test_records import record
 
 async def test_an_agent_that_its_money_limit_stopped_goes_on_once_the_caps_have_room(offline_project: Project) -> None:
     run = await offline_project.open([task("a")], {})
-    agent = Agent("careful", None, ClaudeCodeBackend(ClaudeCodeProfile()))
+    agent = Agent("claude-code", None, ClaudeCodeBackend(ClaudeCodeProfile()))
     stopped = record(
         state=AttemptState.INTERRUPTED,
         commit=None,
         outcome=OutcomeKind.BUDGET,
-        profile=agent.profile,
         backend=agent.backend.type,
+        profile=agent.profile,
         session_id="session",
         salvage="refs/x",
     )
@@ -36,6 +36,6 @@ async def test_an_agent_that_its_money_limit_stopped_goes_on_once_the_caps_have_
     assert continuation.session is not None
     assert continuation.session.id == "session"
     assert continuation_of(run, "a", "another key", agent) is None
-    another = continuation_of(run, "a", "key", replace(agent, profile="deep"))
-    assert another is not None
-    assert (another.record, another.session) == (stopped, None), "a session is its profile's own"
+    deeper = continuation_of(run, "a", "key", replace(agent, profile="deeper"))
+    assert deeper is not None
+    assert (deeper.record, deeper.session) == (stopped, None), "with the work, not with the conversation"

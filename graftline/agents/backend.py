@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from graftline.agents.outcome import AgentOutcome, Usage
 from graftline.process import ProcessResult
@@ -97,16 +97,12 @@ class Capabilities:
     reports_cost: bool = False
 
 
-Access = Literal["", "key", "login"]
-"""How an agent is let in by its provider: by a key that graftline hands it, or by the person's own login."""
-
-
 @dataclass(frozen=True)
 class Probe:
     """What is installed: `problems` is empty when the agent can be used; `notes` are worth knowing all the same.
 
-    `is_tested` is None where there are no versions to be tested. `access` is empty where there is neither a key nor
-    a login, or none is needed.
+    `is_tested` is None where there are no versions to be tested. `access` names the variable, setting or login by which
+    the agent reaches its provider, never what is in it.
     """
 
     backend: str
@@ -115,7 +111,7 @@ class Probe:
     problems: tuple[str, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
     is_tested: bool | None = None
-    access: Access = ""
+    access: str = ""
 
 
 class Transcript(Protocol):

@@ -55,11 +55,11 @@ class CodexBackend:
         probe = await probe_cli(self.type, self.profile.binary, environ, tested=TESTED, install=install)
         access = self._access(environ)
         if not _needs_login(access):
-            return replace(probe, access="key" if access.key else "")
+            return replace(probe, access="API key" if access.key else "no key, at an address of its own")
         home = _login_home(environ)
         if home is not None and (home / "auth.json").is_file():
             note = f"no API key is set: agents use your own login ({home}), and their sessions are kept there"
-            return replace(probe, notes=(*probe.notes, note), access="login")
+            return replace(probe, notes=(*probe.notes, note), access=f"login in {home}")
         problem = (
             f"no credentials: set {KEY_VARIABLE} or OPENAI_API_KEY, or `api_key` of the profile, or run `codex login`"
         )

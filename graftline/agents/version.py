@@ -41,7 +41,7 @@ async def probe_cli(
         return Probe(kind, binary, problems=(problem,))
     version, problem = await ask_version(found, environ, variables=variables)
     notes = untested(version, tested)
-    is_tested = not notes if version and tested else None
+    is_tested = bool(version) and not notes
     return Probe(kind, found, version, (problem,) if problem else (), notes, is_tested)
 
 

@@ -44,7 +44,7 @@ def test_what_is_there_is_said_without_any_secret_and_nothing_is_written(
 
     said = capfd.readouterr()
     lines = said.out.splitlines()
-    claude = f"ready; 2.1.329, tested; {tmp_path}/bin/claude; key; api.anthropic.com"
+    claude = f"ready; 2.1.329, tested; {tmp_path}/bin/claude; ANTHROPIC_API_KEY; api.anthropic.com"
     assert lines[0].startswith("git       2.")
     assert lines[1:3] == [
         f"settings  {project.path}/graftline.toml",
