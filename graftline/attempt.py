@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from time import monotonic
 
-from graftline.agents.backend import AgentBackend, Assignment
+from graftline.agents.backend import Assignment
 from graftline.agents.calls import call_agent, told_by_log
 from graftline.agents.outcome import POLICIES, SAME_WORKTREE, AgentOutcome, OutcomeKind, Policy, Usage
+from graftline.agents.routing import Agent
 from graftline.budget import reservation_usd
 from graftline.carrying import carry_through
 from graftline.continuation import Continuation, home_of, left_worktree, restored_worktree
@@ -113,20 +114,22 @@ async def perform_attempt(run: Run, ask: Ask, place: Place) -> AttemptRecord:
 
     Cancellation ends the agent, salvages what it wrote, records the attempt as interrupted and goes on.
     """
-    backend = run.backend(ask.spec)
+    agent = run.agent(ask.spec)
     started = monotonic()
     run.journal.append(
         EventKind.ATTEMPT_STARTED,
         task=place.task,
         attempt=place.number,
-        backend=backend.type,
+        profile=agent.profile,
+        tier=agent.tier,
+        backend=agent.backend.type,
         round=place.round,
         base=ask.base,
         key=ask.key,
         continues=place.continues,
     )
     drop_record(make_folder(place.folder))  # a heal that was interrupted is made again in the same place
-    outcome = interrupted(backend, NOT_CALLED)
+    outcome = interrupted(agent, NOT_CALLED)
     left = left_worktree(run, place.worktree)
     if left is not None and ask.continuation is None:  # a heal that is made again, in the same place
         await remove_worktree(left)
@@ -138,10 +141,10 @@ async def perform_attempt(run: Run, ask: Ask, place: Place) -> AttemptRecord:
         problem = "" if left else await set_up(run, worktree, place.folder, task=place.task, seconds=seconds)
         remaining = max(1.0, seconds - (monotonic() - started))
         if problem:
-            outcome = not_called(backend, OutcomeKind.FAILED, problem)
+            outcome = not_called(agent, OutcomeKind.FAILED, problem)
         else:
-            outcome = interrupted(backend, Usage())
-            outcome = await _call(run, ask, place, backend, remaining)
+            outcome = interrupted(agent, Usage())
+            outcome = await _call(run, ask, place, agent, remaining)
     finally:
         # Also when cancelled, and cancelled again: what the agent wrote is only here.
         record = await carry_through(conclude_attempt(run, ask, place, worktree, outcome, monotonic() - started))
@@ -154,23 +157,27 @@ async def _cut(run: Run, ask: Ask, place: Place) -> Worktree:
     return await restored_worktree(run, ask.continuation, ask.base, path=place.worktree, branch=place.task)
 
 
-def not_called(backend: AgentBackend, kind: OutcomeKind, detail: str) -> AgentOutcome:
+def not_called(agent: Agent, kind: OutcomeKind, detail: str) -> AgentOutcome:
     """The outcome of an attempt that ended before its agent was started."""
-    return AgentOutcome(kind=kind, detail=detail, backend=backend.type, usage=NOT_CALLED)
+    return given_to(agent, AgentOutcome(kind=kind, detail=detail, usage=NOT_CALLED))
 
 
-def interrupted(backend: AgentBackend, usage: Usage) -> AgentOutcome:
+def interrupted(agent: Agent, usage: Usage) -> AgentOutcome:
     """The outcome of an attempt that was cancelled; what a running agent had used by then is unknown."""
-    detail = "ended before it finished"
-    return AgentOutcome(kind=OutcomeKind.INTERRUPTED, detail=detail, backend=backend.type, usage=usage)
+    return given_to(agent, AgentOutcome(kind=OutcomeKind.INTERRUPTED, detail="ended before it finished", usage=usage))
 
 
-async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds: float) -> AgentOutcome:
+def given_to(agent: Agent, outcome: AgentOutcome) -> AgentOutcome:
+    """The outcome, with whose it is."""
+    return replace(outcome, profile=agent.profile, tier=agent.tier, backend=agent.backend.type)
+
+
+async def _call(run: Run, ask: Ask, place: Place, agent: Agent, seconds: float) -> AgentOutcome:
     """Pay for one call: reserve, call, settle. Without room under the cap nothing is called."""
-    async with _paid(run, place, backend) as call:
+    async with _paid(run, place, agent) as call:
         if call is None:
             run.stop_reason = BUDGET_REACHED
-            return not_called(backend, OutcomeKind.BUDGET, BUDGET_DETAIL)
+            return not_called(agent, OutcomeKind.BUDGET, BUDGET_DETAIL)
         assignment = _assignment(run, ask, place, budget_usd=call.amount_usd)
 
         def on_progress(text: str) -> None:
@@ -179,12 +186,15 @@ async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds
         begun: list[ProcessIdentity] = []
         record = run.recording("agent", task=place.task, attempt=place.number)
 
-        def on_start(agent: ProcessIdentity) -> None:
-            begun.append(agent)
-            record(agent)
+        def on_start(process: ProcessIdentity) -> None:
+            begun.append(process)
+            record(process)
 
         async def ask_agent(assignment: Assignment) -> AgentOutcome:
-            return await call_agent(backend, assignment, limits=limits, on_progress=on_progress, on_start=on_start)
+            called = await call_agent(
+                agent.backend, assignment, limits=limits, on_progress=on_progress, on_start=on_start
+            )
+            return given_to(agent, called)
 
         limits = Limits(wall_seconds=seconds, stall_seconds=run.settings.timeouts.output_stall_seconds)
         try:
@@ -197,9 +207,9 @@ async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds
             if begun:
                 raise
             # Nothing was started: the profile, the task's environment or this machine is not as it has to be.
-            call.outcome = not_called(backend, OutcomeKind.CONFIG, str(error))
+            call.outcome = not_called(agent, OutcomeKind.CONFIG, str(error))
         except BaseException:
-            call.outcome = told_by_log(backend, assignment, call.outcome)
+            call.outcome = told_by_log(agent.backend, assignment, call.outcome)
             raise
         return call.outcome
 
@@ -236,21 +246,21 @@ class _Call:
 
 
 @asynccontextmanager
-async def _paid(run: Run, place: Place, backend: AgentBackend) -> AsyncIterator[_Call | None]:
+async def _paid(run: Run, place: Place, agent: Agent) -> AsyncIterator[_Call | None]:
     """A ledger row around a call, settled however the call ends; None when the cap has no room for it."""
     account = run.ledger.account(run.id)
     cap = run.settings.cost.max_usd
-    amount = _share_usd(run, account, backend)
+    amount = _share_usd(run, account, agent)
     row = None
     if amount is not None:
         row = run.ledger.try_reserve(
-            run.id, place.role, place.task, place.number, backend.type, amount_usd=amount, cap_usd=cap
+            run.id, place.role, place.task, place.number, agent.backend.type, amount_usd=amount, cap_usd=cap
         )
     if row is None or amount is None:
         yield None
         return
     started = monotonic()
-    call = _Call(row, amount, interrupted(backend, Usage()))
+    call = _Call(row, amount, interrupted(agent, Usage()))
     try:
         yield call
     finally:
@@ -264,20 +274,16 @@ async def _paid(run: Run, place: Place, backend: AgentBackend) -> AsyncIterator[
         )
         _warn_once(run)
         after = run.ledger.account(run.id)
-        if (
-            call.outcome.kind is OutcomeKind.BUDGET
-            and not after.reserved_usd
-            and _share_usd(run, after, backend) is None
-        ):
+        if call.outcome.kind is OutcomeKind.BUDGET and not after.reserved_usd and _share_usd(run, after, agent) is None:
             run.stop_reason = run.stop_reason or BUDGET_REACHED
 
 
-def _share_usd(run: Run, account: Account, backend: AgentBackend) -> float | None:
+def _share_usd(run: Run, account: Account, agent: Agent) -> float | None:
     """What the next call reserves of what the cap leaves; None: not enough for a call."""
     return reservation_usd(
         cap_usd=run.settings.cost.max_usd,
         account=account,
-        call_cost_usd=backend.call_cost_usd,
+        call_cost_usd=agent.backend.call_cost_usd,
         concurrent=run.settings.agent.max_concurrent,
     )
 
@@ -310,7 +316,7 @@ async def conclude_attempt(
 ) -> AttemptRecord:
     """Keep an attempt's work, then let the worktree go; when keeping fails it stays, for a person to look at."""
     if outcome.kind is OutcomeKind.INTERRUPTED and outcome.usage != NOT_CALLED:
-        outcome = told_by_log(run.backend(ask.spec), _assignment(run, ask, place), outcome)
+        outcome = told_by_log(run.agent(ask.spec).backend, _assignment(run, ask, place), outcome)
     record = await _keep(run, ask, place, worktree, outcome, seconds)
     goes_on = POLICIES[record.outcome] in SAME_WORKTREE
     await retire(run, worktree, may_wait=not record.left_out or goes_on)
@@ -351,6 +357,8 @@ async def _keep(
         outcome=kind,
         detail=detail,
         last_message=outcome.last_message,
+        profile=outcome.profile,
+        tier=outcome.tier,
         backend=outcome.backend,
         version=outcome.version,
         model=outcome.model,

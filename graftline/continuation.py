@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from graftline.agents.backend import AgentBackend, Session
+from graftline.agents.backend import Session
 from graftline.agents.outcome import POLICIES, SAME_WORKTREE, Policy, Usage
+from graftline.agents.routing import Agent
 from graftline.git.worktrees import Worktree, restore_work
 from graftline.records import AttemptRecord, task_records
 from graftline.run import Run
@@ -24,17 +25,18 @@ class Continuation:
     session: Session | None
 
 
-def continuation_of(run: Run, task: str, key: str, backend: AgentBackend) -> Continuation | None:
+def continuation_of(run: Run, task: str, key: str, agent: Agent) -> Continuation | None:
     """What the next attempt of a task goes on from; None when it starts from the base."""
     records = task_records(run.folder, task)
-    if not records or not backend.capabilities.converses:
+    capabilities = agent.backend.capabilities
+    if not records or not capabilities.converses:
         return None
     last = records[-1]
     policy = POLICIES[last.outcome]
-    if last.key != key or last.backend != backend.type or policy not in SAME_WORKTREE:
+    if last.key != key or last.profile != agent.profile or policy not in SAME_WORKTREE:
         return None
     number = last.continues or last.number
-    is_told_to = policy is not Policy.GO_ON and backend.capabilities.resumes
+    is_told_to = policy is not Policy.GO_ON and capabilities.resumes
     has_session = bool(last.session_id) and home_of(run, task, number).is_dir()
     session = Session(last.session_id, last.session_usage or Usage()) if is_told_to and has_session else None
     if session is None and last.salvage is None:

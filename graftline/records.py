@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from graftline.agents.outcome import POLICIES, OutcomeKind, Policy, Usage
+from graftline.agents.tiers import Tier
 from graftline.git.hub import Hub
 from graftline.ledger import Role
 from graftline.plan import TaskSpec
@@ -20,9 +21,9 @@ from graftline.private_files import write_file
 from graftline.store import RunFolder
 
 RECORD_NAME = "record.json"
-KEY_FIELDS = frozenset({"id", "prompt", "depends_on", "writes", "read_only", "agent", "tests", "acceptance"})
+KEY_FIELDS = frozenset({"id", "prompt", "depends_on", "writes", "read_only", "agent", "tier", "tests", "acceptance"})
 """Fields of a task that make it another task when they change."""
-FREE_FIELDS = frozenset({"title", "priority", "timeout_seconds", "max_retries", "concurrency_group", "env"})
+FREE_FIELDS = frozenset({"title", "labels", "priority", "timeout_seconds", "max_retries", "concurrency_group", "env"})
 """Fields that say how it is run or shown; finished work stays valid when they change."""
 
 
@@ -54,6 +55,8 @@ class AttemptRecord(BaseModel):
     outcome: OutcomeKind
     detail: str
     last_message: str
+    profile: str
+    tier: Tier | None
     backend: str
     version: str
     model: str

@@ -4,8 +4,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from graftline.agents.backend import AgentBackend
-from graftline.agents.backends import resolve_backend
+from graftline.agents.routing import Agent, next_agent, route_of
 from graftline.clock import Clock
 from graftline.git.hub import Hub
 from graftline.git.merging import Merger
@@ -17,6 +16,7 @@ from graftline.ledger import Ledger
 from graftline.pinned import PinnedRun
 from graftline.plan import Graph, Plan, TaskSpec
 from graftline.process import OnStart, ProcessIdentity
+from graftline.records import heal_records, task_records
 from graftline.settings import Settings
 from graftline.store import RunFolder
 from graftline.verify.detect import TestCommand
@@ -85,9 +85,10 @@ class Run:
         """A ref of this run in the hub."""
         return "/".join(["refs/graftline", self.id, *map(str, parts)])
 
-    def backend(self, spec: TaskSpec) -> AgentBackend:
-        """The agent a task is given to."""
-        return resolve_backend(self.settings, spec.agent)
+    def agent(self, spec: TaskSpec) -> Agent:
+        """Who the next attempt of a task is given to, or who heals it, after what became of its attempts so far."""
+        records = (*task_records(self.folder, spec.id), *heal_records(self.folder, spec.id))
+        return next_agent(route_of(self.settings, spec), records)
 
     def timeout_seconds(self, spec: TaskSpec) -> float:
         """Wall clock of one attempt of a task."""

@@ -93,7 +93,7 @@ async def attempt(run_id: str, task_id: str, base: str, key: str) -> Attempted:
 async def next_ask(run: Run, spec: TaskSpec, base: str, key: str) -> Ask:
     """What a task's next attempt is asked to do: the whole task or, where one was cut short, the rest of it."""
     context = run.context_of(spec)
-    continuation = continuation_of(run, spec.id, key, run.backend(spec))
+    continuation = continuation_of(run, spec.id, key, run.agent(spec))
     if continuation is None:
         return Ask(spec=spec, base=base, key=key, prompt=frame_prompt(spec, plan_title=run.plan.title, context=context))
     done = await work_so_far(run, continuation, base)

@@ -189,6 +189,50 @@ def test_all_problems_come_at_once(tmp_path: Path) -> None:
     ]
 
 
+TIERED = """\
+[models]
+labels = {docs = "fast", api = "standard"}
+escalation = ["fast", "deep"]
+[agents.small]
+type = "claude-code"
+tier = "fast"
+[agents.other]
+type = "command"
+command = ["true"]
+tier = "%s"
+"""
+
+
+def test_a_tier_stands_for_one_profile_and_is_asked_for_only_where_one_has_it(tmp_path: Path) -> None:
+    assert problems(tmp_path, TIERED % "fast") == [
+        "graftline.toml:10: 'agents.other.tier' is that of [agents.small] as well; a tier stands for one profile",
+        "graftline.toml:2: 'models.labels.api' asks for a tier that no profile has: "
+        'add tier = "standard" to the one it means, [agents.NAME]',
+        "graftline.toml:3: 'models.escalation' asks for a tier that no profile has: "
+        'add tier = "deep" to the one it means, [agents.NAME]',
+    ]
+    assert len(problems(tmp_path, TIERED % "deep")) == 1
+    assert load(tmp_path, TIERED % "standard", models__escalation=["fast", "standard"]).settings.models.labels == {
+        "docs": "fast",
+        "api": "standard",
+    }
+
+
+@pytest.mark.parametrize(
+    ("escalation", "problem"),
+    [
+        ('["deep", "fast"]', "'models.escalation' must rise: fast, standard, deep"),
+        ('["fast", "fast"]', "'models.escalation' must rise: fast, standard, deep"),
+        ('["cheap"]', "'models.escalation.0' should be 'fast', 'standard' or 'deep'"),
+        ('"fast"', "'models.escalation' should be a valid list"),
+    ],
+)
+def test_an_escalation_is_a_list_of_tiers_that_rise(tmp_path: Path, escalation: str, problem: str) -> None:
+    both = '[agents.a]\ntype = "claude-code"\ntier = "fast"\n[agents.b]\ntype = "claude-code"\ntier = "deep"\n'
+    toml = f"{both}[models]\nescalation = {escalation}\n"
+    assert problems(tmp_path, toml) == [f"graftline.toml:8: {problem}"]
+
+
 def test_a_profile_and_the_short_form_exclude_each_other(tmp_path: Path) -> None:
     toml = '[agents.mine]\ntype = "claude-code"\n[agent]\nmodel = "opus"\nbackend = "mine"\n'
     assert problems(tmp_path, toml, {"GRAFTLINE_AGENT__BINARY": "/bin/claude"}) == [

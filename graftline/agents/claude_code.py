@@ -33,10 +33,14 @@ CLOUDS = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_
 
 @dataclass(frozen=True)
 class _Access:
-    """How the CLI reaches its model: by variables, or by the person's own login when `login_home` is set."""
+    """How the CLI reaches its model: by variables, or by the person's own login when `login_home` is set.
+
+    `credential` is the variable that decides.
+    """
 
     variables: dict[str, str]
     login_home: dict[str, str]
+    credential: str = ""
 
 
 class ClaudeCodeBackend:
@@ -63,13 +67,13 @@ class ClaudeCodeBackend:
         probe = await probe_cli(self.type, self.profile.binary, environ, tested=TESTED, install=install)
         access = self._access(environ)
         if not access.login_home:
-            return probe
+            return replace(probe, access=access.credential)
         login = _login_file(access.login_home)
         if login is None:
             problem = "no credentials: set ANTHROPIC_API_KEY, or `api_key` of the profile, or run `claude /login`"
             return replace(probe, problems=(*probe.problems, problem))
         note = f"no API key is set: agents use your own login and user settings ({login.parent})"
-        return replace(probe, notes=(*probe.notes, note))
+        return replace(probe, notes=(*probe.notes, note), access=f"login in {login.parent}")
 
     def invocation(self, assignment: Assignment) -> Invocation:
         """The verified command line; credentials go by environment, the prompt by stdin."""
@@ -128,8 +132,8 @@ class ClaudeCodeBackend:
             **{name: value for name, value in profile.env.items() if _is_access(name)},
         }
         handed_on = {**variables, **named_variables(environ, profile.pass_env), **profile.env}
-        if any(handed_on.get(name) for name in (*CREDENTIALS, *CLOUDS)):
-            return _Access(variables, login_home={})
+        if credential := next((name for name in (*CREDENTIALS, *CLOUDS) if handed_on.get(name)), ""):
+            return _Access(variables, login_home={}, credential=credential)
         return _Access(variables, login_home=named_variables(environ, ("HOME", "CLAUDE_CONFIG_DIR")))
 
 

@@ -57,7 +57,7 @@ class GeminiBackend:
         )
         access = self._access(environ)
         if access["GEMINI_API_KEY"] or _is_vertex(access):
-            return probe
+            return replace(probe, access="Vertex AI" if _is_vertex(access) else "GEMINI_API_KEY")
         problem = (
             "no credentials: set GEMINI_API_KEY, or `api_key` of the profile, or the variables of Vertex AI; "
             "a login of your own is not used"

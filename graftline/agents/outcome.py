@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeVar
 
+from graftline.agents.tiers import Tier
+
 
 class OutcomeKind(StrEnum):
     """How one agent call ended. Every kind has one policy (`POLICIES`)."""
@@ -119,6 +121,8 @@ class AgentOutcome:
     last_message: str = ""
     declared_no_change: str | None = None
     usage: Usage = field(default_factory=Usage)
+    profile: str = ""
+    tier: Tier | None = None
     backend: str = ""
     version: str = ""
     model: str = ""

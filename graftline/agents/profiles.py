@@ -8,12 +8,19 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from graftline.agents.tiers import Tier
+
 
 class AgentProfile(BaseModel):
     """What every type of agent has in common."""
 
     model_config = ConfigDict(extra="forbid")
 
+    tier: Tier | None = Field(
+        default=None,
+        title="Tier",
+        description="What tasks and `[models]` ask for instead of a name; no two profiles have the same",
+    )
     env: dict[str, str] = Field(
         default_factory=dict,
         title="Environment",

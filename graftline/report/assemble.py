@@ -211,6 +211,8 @@ def task_report(spec: TaskSpec, folder: RunFolder, history: History, *, is_over:
         attempts=tuple(
             AttemptReport(
                 number=record.number,
+                profile=record.profile,
+                tier=record.tier,
                 backend=record.backend,
                 version=record.version,
                 model=record.model,

@@ -11,6 +11,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from graftline.agents.outcome import OutcomeKind
+from graftline.agents.tiers import Tier
 from graftline.errors import ExitCode
 
 
@@ -115,6 +116,8 @@ class AttemptReport(Part):
     """One agent call for a task."""
 
     number: int = Field(ge=1)
+    profile: Text = Field(description="Agent profile it was given to, or its backend type where none was named")
+    tier: Tier | None = Field(description="The profile's tier")
     backend: Text
     version: Text = Field(description="Version of the agent CLI; empty when it did not say")
     model: Text = Field(description="Model the agent used; empty when it did not say")

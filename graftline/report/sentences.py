@@ -38,6 +38,10 @@ def _cost(data: Data) -> str:
     return money(cost) if isinstance(cost, float | int) else "cost unknown"
 
 
+def _tier(data: Data) -> str:
+    return f", {data['profile']} ({data['tier']})" if data.get("tier") else ""
+
+
 def _seconds(data: Data) -> str:
     seconds = data.get("seconds")
     return duration(seconds) if isinstance(seconds, float | int) else ""
@@ -83,7 +87,7 @@ def _argv(value: JsonValue) -> str:
 _SENTENCES: dict[EventKind, Callable[[Data], str]] = {
     EventKind.RUN_PREPARED: lambda data: f"run {data['name']}: {data['tasks']} tasks from {data['target']}",
     EventKind.PLAN_NOTED: lambda data: f"note: {data['text']}",
-    EventKind.ATTEMPT_STARTED: lambda data: f"started with {data['backend']}",
+    EventKind.ATTEMPT_STARTED: lambda data: f"started with {data['backend']}{_tier(data)}",
     EventKind.PROCESS_STARTED: lambda data: f"{data['what']} runs as process {data['pid']}",
     EventKind.PROVIDER_WAITED_FOR: lambda data: (
         f"waits for {data['provider']} until {_clock(data['until'])}: {data['reason']}"

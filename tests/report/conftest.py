@@ -28,6 +28,8 @@ def make_report() -> MakeReport:
         def attempt(number: int, outcome: OutcomeKind, cost_usd: float | None) -> AttemptReport:
             return AttemptReport(
                 number=number,
+                profile="careful",
+                tier="deep",
                 backend="claude-code",
                 version=foreign,
                 model=foreign,
