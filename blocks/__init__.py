@@ -7,6 +7,7 @@ from graftline.blocks.agents import (
     Codex,
     Command,
     Gemini,
+    OpenCode,
     Qwen,
     to_profile,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "Codex",
     "Command",
     "Gemini",
+    "OpenCode",
     "Qwen",
     "to_profile",
 ]

@@ -16,6 +16,7 @@ from graftline.agents.profiles import (
     CodexProfile,
     CommandProfile,
     GeminiProfile,
+    OpenCodeProfile,
     QwenProfile,
 )
 
@@ -83,6 +84,22 @@ class Gemini(GeminiProfile, Block):
     )
 
 
+class OpenCode(OpenCodeProfile, Block):
+    """A profile of OpenCode that flows load by the block's name."""
+
+    model_config = ConfigDict(extra="forbid")  # as above
+
+    _block_type_name: ClassVar[str | None] = "Graftline OpenCode"
+    _block_type_slug: ClassVar[str | None] = "graftline-opencode"
+    _description: ClassVar[str | None] = "A profile of OpenCode: provider and model, address, key and environment."
+    _code_example: ClassVar[str | None] = (
+        "```python\n"
+        "from graftline.blocks import OpenCode\n\n"
+        'OpenCode(model="qwen3-coder", base_url="http://localhost:11434/v1").save("local")\n'
+        "```"
+    )
+
+
 class Qwen(QwenProfile, Block):
     """A profile of the Qwen Code CLI that flows load by the block's name."""
 
@@ -99,8 +116,8 @@ class Qwen(QwenProfile, Block):
     )
 
 
-AgentBlock = ClaudeCode | Codex | Command | Gemini | Qwen
-AGENT_BLOCKS: tuple[type[AgentBlock], ...] = (ClaudeCode, Codex, Command, Gemini, Qwen)
+AgentBlock = ClaudeCode | Codex | Command | Gemini | OpenCode | Qwen
+AGENT_BLOCKS: tuple[type[AgentBlock], ...] = (ClaudeCode, Codex, Command, Gemini, OpenCode, Qwen)
 
 
 def to_profile(block: AgentBlock) -> AnyProfile:

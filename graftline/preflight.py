@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +13,7 @@ from graftline.agents.backend import Probe
 from graftline.agents.environment import refused_names
 from graftline.agents.profiles import PROFILE_TYPES, AnyProfile
 from graftline.agents.routing import plan_agents
+from graftline.budget import tells_its_cost
 from graftline.errors import AgentUnavailableError, CannotRunError, ManifestError, Problem
 from graftline.git.command import check_git
 from graftline.git.landing import check_result_branch
@@ -27,6 +28,7 @@ from graftline.git.repository import (
 )
 from graftline.manifest import Manifest, load_manifest, parse_plan
 from graftline.plan import Plan
+from graftline.report.wording import money
 from graftline.request import BuildRequest
 from graftline.settings import Effective, Settings, load_settings
 from graftline.store import run_name, state_place
@@ -95,7 +97,12 @@ async def check_request(
         test_tools=tools,
         tree_bytes=tree_bytes,
         probes=probes,
-        notes=(*manifest.notes, *features, *await dirty_note(repository)),
+        notes=(
+            *manifest.notes,
+            *features,
+            *cost_notes(manifest.plan, effective.settings),
+            *await dirty_note(repository),
+        ),
     )
 
 
@@ -145,6 +152,17 @@ def check_environments(plan: Plan) -> None:
     ]
     if problems:
         raise ManifestError(tuple(problems))
+
+
+def cost_notes(plan: Plan, settings: Settings) -> Iterator[str]:
+    """What to say about agents that tell nobody what they cost."""
+    for agent in plan_agents(plan, settings):
+        if not tells_its_cost(settings, agent.profile, agent.backend):
+            counted = money(settings.cost.unknown_call_usd)
+            yield (
+                f"what a call of {agent.profile} costs is not known, and counts as {counted} under the cap: "
+                "`cost_usd` of a command, or [prices] of a model, says it"
+            )
 
 
 async def probe_agents(plan: Plan, settings: Settings, environ: Mapping[str, str]) -> tuple[Probe, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from graftline.agents.outcome import POLICIES, OutcomeKind, Policy, Usage
+from graftline.agents.outcome import FREE, POLICIES, OutcomeKind, Usage
 from graftline.agents.tiers import Tier
 from graftline.git.hub import Hub
 from graftline.ledger import Role
@@ -28,12 +28,16 @@ FREE_FIELDS = frozenset({"title", "labels", "priority", "timeout_seconds", "max_
 
 
 class AttemptState(StrEnum):
-    """What an attempt came to."""
+    """What an attempt came to.
+
+    `interrupted`: it was ended from outside, or by its money limit. `not-called`: the caps left nothing for its call.
+    """
 
     SUCCEEDED = "succeeded"
     NO_CHANGE = "no-change"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+    NOT_CALLED = "not-called"
 
 
 class AttemptRecord(BaseModel):
@@ -77,6 +81,12 @@ class AttemptRecord(BaseModel):
         """The task needs no further attempt."""
         return self.state in {AttemptState.SUCCEEDED, AttemptState.NO_CHANGE}
 
+    @property
+    def counts(self) -> bool:
+        """It ended by itself: what was cut off, refused, stuck or never begun takes none of a task's tries."""
+        was_cut = self.state in {AttemptState.INTERRUPTED, AttemptState.NOT_CALLED}
+        return not was_cut and POLICIES[self.outcome] not in FREE
+
 
 def task_key(spec: TaskSpec, base_tree: str) -> str:
     """The identity a task's finished work is found under: digest of its key fields and the tree it starts from."""
@@ -114,11 +124,8 @@ def count_extra_attempts(run_folder: RunFolder, task: str) -> int:
 
 
 def count_own_attempts(run_folder: RunFolder, task: str) -> int:
-    """How many attempts a task had that ended by themselves: a signal, or a provider's refusal, is not its failure."""
-    return sum(
-        record.state is not AttemptState.INTERRUPTED and POLICIES[record.outcome] is not Policy.WAIT
-        for record in task_records(run_folder, task)
-    )
+    """How many attempts a task had that count: a signal, a provider's refusal or a question is not its failure."""
+    return sum(record.counts for record in task_records(run_folder, task))
 
 
 def heal_records(run_folder: RunFolder, task: str) -> tuple[AttemptRecord, ...]:

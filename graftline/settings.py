@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from graftline.agents.profiles import AnyProfile
 from graftline.agents.tiers import TIERS, Tier
 from graftline.errors import SettingsError
+from graftline.prices import ModelPattern, ModelPrice
 from graftline.settings_problems import describe_contradictions, describe_errors
 from graftline.settings_sources import leaves, merge, origin_of, read_environment, read_file, read_overrides
 
@@ -69,8 +70,14 @@ class TimeoutSettings(Section):
     """[timeouts], in seconds."""
 
     task_seconds: float = Field(default=1800, gt=0, description="Wall clock of one attempt")
-    run_seconds: float = Field(default=14400, gt=0, description="Wall clock of a run, waits for providers apart")
+    run_seconds: float = Field(default=14400, gt=0, description="Wall clock of a run, waiting for others apart")
     output_stall_seconds: float = Field(default=600, gt=0, description="Silence after which an agent is ended")
+    commit_stall_seconds: float = Field(
+        default=900, gt=0, description="Time without a commit or a changed file after which an agent is ended"
+    )
+    answer_seconds: float = Field(
+        default=86400, gt=0, description="How long a question of an agent waits for an answer"
+    )
 
 
 class ProviderSettings(Section):
@@ -100,7 +107,21 @@ class HealSettings(Section):
 class CostSettings(Section):
     """[cost], in US dollars."""
 
-    max_usd: float = Field(default=5.0, ge=0, description="Cap of a run")
+    max_usd: float = Field(default=5.0, ge=0, description="Cap of a run; 0 = only what is free")
+    task_usd: float | None = Field(
+        default=None, ge=0, description="Cap of one task, its heal calls included; left out: none"
+    )
+    day_usd: float | None = Field(
+        default=None, ge=0, description="Cap of all runs of this machine on a local calendar day; left out: none"
+    )
+    deployment_usd: float | None = Field(
+        default=None, ge=0, description="Cap of all runs of a Prefect deployment on this machine; left out: none"
+    )
+    unknown_call_usd: float = Field(
+        default=0.5,
+        gt=0,
+        description="Reserved for an agent that keeps to no limit; counts while its cost is unknown",
+    )
     warn_usd: float = Field(default=3.0, ge=0, description="Say so when a run has spent this much")
 
 
@@ -159,6 +180,9 @@ class Settings(Section):
     retries: RetrySettings = RetrySettings()
     heal: HealSettings = HealSettings()
     cost: CostSettings = CostSettings()
+    prices: dict[ModelPattern, ModelPrice] = Field(
+        default_factory=dict, description="Prices of models, for agents that tell tokens and no cost"
+    )
     git: GitSettings = GitSettings()
     worktree: WorktreeSettings = WorktreeSettings()
     test: TestSettings = TestSettings()

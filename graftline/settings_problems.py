@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from graftline.agents.profiles import PROFILE_TYPES
 from graftline.agents.tiers import TIERS
+from graftline.prices import ModelPrice
 from graftline.settings_sources import DELIMITER, PREFIX, Key, Layer, place_of
 
 _SENTENCES = {
@@ -129,6 +130,8 @@ def _fields(table: Key, *, model: type[BaseModel], merged: Mapping[str, object])
     if table[0] == "agents" and len(table) == 2:
         profile = PROFILE_TYPES.get(str(_table(_table(merged, "agents"), table[1]).get("type")))
         return list(profile.model_fields) if profile else []
+    if table[0] == "prices" and len(table) == 2:
+        return list(ModelPrice.model_fields)
     return [key[1] for key in _known_keys(model) if key[0] == table[0] and len(key) > 1]
 
 
@@ -138,8 +141,8 @@ def _table(values: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 
 def _key(location: tuple[int | str, ...]) -> Key:
-    """The key of a validation error: pydantic puts a profile's type into the path, which nobody wrote."""
-    parts = [str(part) for part in location]
+    """The key of a validation error, without what pydantic adds: a profile's type, and a mark where a name is wrong."""
+    parts = [str(part) for part in location if part != "[key]"]
     if parts[0] == "agents":
         del parts[2:3]
     return tuple(parts)

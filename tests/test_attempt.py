@@ -1,12 +1,14 @@
 """One attempt: how it is judged, and in which order what it did is put on record."""
 
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from graftline.agents.outcome import AgentOutcome, OutcomeKind
-from graftline.attempt import Ask, judge, outside_writes, perform_attempt, reserve_place
+from graftline.attempt import Ask, call_limits, judge, outside_writes, perform_attempt, reserve_place
 from graftline.demo import agent
 from graftline.git.worktrees import Work
 from graftline.journal import EventKind
@@ -14,6 +16,7 @@ from graftline.plan import TaskSpec
 from graftline.records import AttemptState, read_record
 from graftline.report.assemble import assemble_report
 from graftline.report.sentences import describe
+from graftline.settings import TimeoutSettings
 from tests.pipeline import Project, Script, Tables, fail, shell, task, write
 
 PATHS = st.lists(st.sampled_from(["a.py", "b.py", "lib/c.py", "lib/deep/d.py"]), unique=True, max_size=3).map(tuple)
@@ -28,6 +31,7 @@ KINDS = st.sampled_from([kind for kind in OutcomeKind if kind is not OutcomeKind
     read_only=st.booleans(),
     enforce=st.booleans(),
     declared=st.none() | st.just("it is there already"),
+    called=st.booleans(),
 )
 def test_only_an_agent_that_ended_well_and_did_what_it_may_has_succeeded(
     *,
@@ -37,9 +41,10 @@ def test_only_an_agent_that_ended_well_and_did_what_it_may_has_succeeded(
     read_only: bool,
     enforce: bool,
     declared: str | None,
+    called: bool,
 ) -> None:
     spec = TaskSpec(id="a", prompt="p", writes=() if read_only else writes, read_only=read_only)
-    outcome = AgentOutcome(kind=kind, detail="said", last_message="message", declared_no_change=declared)
+    outcome = AgentOutcome(kind=kind, detail="said", last_message="message", declared_no_change=declared, called=called)
     work = Work("c" * 40 if paths else None, "tree", paths, (), 0, ())
     outside = outside_writes(spec, paths)
 
@@ -47,7 +52,9 @@ def test_only_an_agent_that_ended_well_and_did_what_it_may_has_succeeded(
 
     assert set(outside) <= set(paths)
     assert all(not spec.may_write(path) for path in outside)
-    if kind is OutcomeKind.INTERRUPTED:
+    if kind is OutcomeKind.BUDGET and not called:
+        assert (state, detail, judged) == (AttemptState.NOT_CALLED, "said", kind)
+    elif kind in {OutcomeKind.INTERRUPTED, OutcomeKind.BUDGET}:
         assert (state, judged) == (AttemptState.INTERRUPTED, kind)
     elif kind is not OutcomeKind.OK:
         assert (state, detail, judged) == (AttemptState.FAILED, "said", kind)
@@ -173,3 +180,11 @@ async def test_what_ignore_rules_kept_out_is_said_and_its_worktree_does_not_wait
     assert record.left_out == ("__pycache__/", "build/")
     assert record.notes == ("not committed, because it is ignored: build/",)
     assert (place.worktree.exists(), len(run.retired)) == (False, 0)
+
+
+def test_call_is_limited_by_silence_and_unless_it_is_read_only_by_its_work() -> None:
+    timeouts = TimeoutSettings(output_stall_seconds=1, commit_stall_seconds=2)
+    writing = call_limits(timeouts, TaskSpec(id="a", prompt="a"), Path("w"), wall_seconds=3)
+    reading = call_limits(timeouts, TaskSpec(id="a", prompt="a", read_only=True), Path("w"), wall_seconds=3)
+    assert (writing.wall_seconds, writing.stall_seconds, [limit.seconds for limit in writing.stalls]) == (3, 1, [2])
+    assert reading == replace(writing, stalls=())

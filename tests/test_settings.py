@@ -119,7 +119,19 @@ def test_the_state_directory_and_facts_for_agents_are_not_settings(tmp_path: Pat
             "[cost]\nmax_concurrent = 1\n",
             "graftline.toml:2: unknown key 'cost.max_concurrent'; did you mean 'agent.max_concurrent'?",
         ),
-        ("[cost]\nzzz = 1\n", "graftline.toml:2: unknown key 'cost.zzz'; known here: max_usd, warn_usd"),
+        (
+            "[cost]\nzzz = 1\n",
+            "graftline.toml:2: unknown key 'cost.zzz'; known here: day_usd, deployment_usd, "
+            "max_usd, task_usd, unknown_call_usd, warn_usd",
+        ),
+        (
+            '[prices."gpt-*-mini"]\ninput = 1\noutput = 8\n',
+            "graftline.toml:1: 'prices.gpt-*-mini' must be the name of a model, or its beginning and a * at the end",
+        ),
+        (
+            '[prices."gpt-5*"]\ninput = 1\noutptu = 8\noutput = 8\n',
+            "graftline.toml:3: unknown key 'prices.gpt-5*.outptu'; did you mean 'output'?",
+        ),
         (
             '[agents.fast]\ntype = "claude-code"\n\nmodle = "x"\n',
             "graftline.toml:4: unknown key 'agents.fast.modle'; did you mean 'model'?",

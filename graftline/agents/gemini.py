@@ -7,7 +7,6 @@ servers, while it takes the worktree for untrusted, and trusts it, for tools and
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from graftline.agents.backend import Assignment, Capabilities, Invocation, Probe
 from graftline.agents.environment import agent_environment, named_variables
@@ -56,8 +55,10 @@ class GeminiBackend:
             self.type, self.profile.binary, environ, tested=TESTED, install=install, variables=PINNED
         )
         access = self._access(environ)
-        if access["GEMINI_API_KEY"] or _is_vertex(access):
-            return replace(probe, access="Vertex AI" if _is_vertex(access) else "GEMINI_API_KEY")
+        if _is_vertex(access):
+            return replace(probe, access="Vertex AI")
+        if access["GEMINI_API_KEY"]:
+            return replace(probe, access="GEMINI_API_KEY" if self.profile.api_key is None else "api_key of the profile")
         problem = (
             "no credentials: set GEMINI_API_KEY, or `api_key` of the profile, or the variables of Vertex AI; "
             "a login of your own is not used"
@@ -67,14 +68,13 @@ class GeminiBackend:
     def invocation(self, assignment: Assignment) -> Invocation:
         """The verified command line; credentials by environment, the prompt by stdin, the rest in a settings file."""
         access = self._access(assignment.environ)
-        folder = assignment.home / ".gemini"
         return Invocation(
-            argv=(find_program(self.profile.binary, assignment.environ), *self._arguments(assignment, folder)),
+            argv=(find_program(self.profile.binary, assignment.environ), *self._arguments(assignment)),
             env=agent_environment(
                 assignment, self.profile, pinned={**access, **PINNED, "GEMINI_CLI_HOME": str(assignment.home)}
             ),
             stdin=assignment.prompt.encode(errors="replace"),
-            files={folder / "settings.json": self._settings(is_vertex=_is_vertex(access))},
+            files={assignment.home / ".gemini" / "settings.json": self._settings(is_vertex=_is_vertex(access))},
         )
 
     def transcript(self, assignment: Assignment) -> GeminiTranscript:
@@ -82,15 +82,13 @@ class GeminiBackend:
         del assignment  # one call's output is like any other's
         return GeminiTranscript()
 
-    def _arguments(self, assignment: Assignment, folder: Path) -> list[str]:
+    def _arguments(self, assignment: Assignment) -> list[str]:
         # An empty prompt beside the one on stdin, to which it is appended, tells the CLI that nobody is there to talk.
         arguments = ["-p", "", "--output-format", "stream-json", "--approval-mode", "yolo", "--skip-trust"]
         if self.profile.model:
             arguments += ["--model", self.profile.model]
         if assignment.session is not None:
-            record = find_record(folder, assignment.session.id)
-            # Without one the CLI is to say so, rather than to begin again in silence.
-            arguments += ["--session-file", str(record)] if record else ["--resume", assignment.session.id]
+            arguments += ["--resume", assignment.session.id]
         elif assignment.session_id:
             arguments += ["--session-id", assignment.session_id]
         return arguments
@@ -120,17 +118,6 @@ class GeminiBackend:
         if profile.base_url:
             access[address] = profile.base_url
         return {**access, **stated}
-
-
-def find_record(folder: Path, session_id: str) -> Path | None:
-    """The record of a session in the CLI's folder.
-
-    By its id the CLI finds a session only in the working folder where it was held; another attempt works in another.
-    """
-    end = f"-{session_id[:8]}.jsonl"
-    found = [path for path in folder.glob("tmp/*/chats/session-*.jsonl") if path.name.endswith(end) and path.is_file()]
-    # Beside the record of a session that went on with an earlier one lies a second one, which stays as good as empty.
-    return max(found, key=lambda path: path.stat().st_size, default=None)
 
 
 def _is_vertex(access: Mapping[str, str]) -> bool:

@@ -38,5 +38,5 @@ def openai_access(profile: CliProfile, environ: Mapping[str, str], key_variables
 def _keys(profile: CliProfile, environ: Mapping[str, str], names: Sequence[str]) -> Iterator[tuple[str, str]]:
     yield from ((name, value) for name in names if (value := profile.env.get(name)))
     if profile.api_key is not None and (value := profile.api_key.get_secret_value()):
-        yield "api_key", value
+        yield "api_key of the profile", value
     yield from ((name, value) for name in names if (value := environ.get(name)))

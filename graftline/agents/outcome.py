@@ -27,13 +27,14 @@ class OutcomeKind(StrEnum):
     TIMED_OUT = "timed-out"
     INTERRUPTED = "interrupted"
     PERMISSION_DENIED = "permission-denied"
+    STUCK = "stuck"
 
 
 class Policy(StrEnum):
     """What happens after an attempt of a kind.
 
-    `RETRY`, `RESUME` and `GO_ON` use up one of the task's extra attempts, `WAIT` does not. A program that cannot be
-    told to go on (`Capabilities.converses`) starts afresh in each case.
+    `RETRY`, `RESUME` and `GO_ON` use up one of the task's extra attempts, `WAIT` and `ASK_PERSON` do not. A program
+    that cannot be told to go on (`Capabilities.converses`) starts afresh in each case.
     """
 
     DONE = "done"
@@ -45,6 +46,8 @@ class Policy(StrEnum):
     """A new session in the same worktree is told what was done so far."""
     WAIT = "wait for the provider"
     """Once the provider takes requests again, as `RESUME`."""
+    ASK_PERSON = "ask a person"
+    """Once a person has answered its question, as `RESUME`."""
     STOP_TASK = "stop the task"
     STOP_RUN = "stop the run"
 
@@ -66,17 +69,23 @@ POLICIES: dict[OutcomeKind, Policy] = {
     OutcomeKind.TIMED_OUT: Policy.GO_ON,
     OutcomeKind.INTERRUPTED: Policy.RESUME,
     OutcomeKind.PERMISSION_DENIED: Policy.STOP_TASK,
+    OutcomeKind.STUCK: Policy.ASK_PERSON,
 }
 
 ANOTHER_ATTEMPT = frozenset({Policy.RETRY, Policy.RESUME, Policy.GO_ON})
 """Policies that use up one of a task's extra attempts."""
-SAME_WORKTREE = frozenset({Policy.RESUME, Policy.GO_ON, Policy.WAIT})
+FREE = frozenset({Policy.WAIT, Policy.ASK_PERSON})
+"""Policies that use up none, because it is somebody else's turn first."""
+SAME_WORKTREE = frozenset({Policy.RESUME, Policy.GO_ON, Policy.WAIT, Policy.ASK_PERSON})
 """Policies whose next attempt goes on where the last one ended."""
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What one call used; None means the CLI did not say, which is not zero."""
+    """What one call used; None means the CLI did not say, which is not zero.
+
+    `input_tokens` were read anew, `cached_tokens` from a cache: none is counted in both.
+    """
 
     cost_usd: float | None = None
     input_tokens: int | None = None
@@ -113,7 +122,8 @@ class AgentOutcome:
     `kind` is never `NO_CHANGE` for an agent that merely changed nothing: whoever looks at the worktree decides that
     (`declared_no_change` holds the reason of a `NO-CHANGE: reason` line in the last message, or None). `usage` is this
     call's own; `session_usage` is what the CLI has counted up over the whole session, where that is what it reports.
-    `retry_at` is when the provider said it would take requests again.
+    `retry_at` is when the provider said it would take requests again. `called` is false of an attempt that ended before
+    its agent was started.
     """
 
     kind: OutcomeKind
@@ -131,3 +141,4 @@ class AgentOutcome:
     retry_at: datetime | None = None
     exit_status: int | None = None
     seconds: float = 0.0
+    called: bool = True

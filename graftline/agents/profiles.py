@@ -80,6 +80,17 @@ class GeminiProfile(CliProfile):
     max_turns: int | None = Field(default=None, gt=0, title="Turn limit", description="Turns one call may take")
 
 
+class OpenCodeProfile(CliProfile):
+    """OpenCode, headless, with one of its own providers or any API that is compatible with OpenAI's."""
+
+    type: Literal["opencode"] = "opencode"
+    binary: str = Field(default="opencode", title="Binary", description="Name on PATH, or path, of the CLI")
+    model: str = Field(default="", title="Model", description="PROVIDER/MODEL; with a base URL, any model it serves")
+    base_url: str = Field(
+        default="", title="Base URL", description="Address of an API that is compatible with OpenAI's, such as Ollama's"
+    )
+
+
 class QwenProfile(CliProfile):
     """The Qwen Code CLI, headless."""
 
@@ -88,12 +99,13 @@ class QwenProfile(CliProfile):
     max_turns: int | None = Field(default=None, gt=0, title="Turn limit", description="Turns one call may take")
 
 
-_Profile = CommandProfile | ClaudeCodeProfile | CodexProfile | GeminiProfile | QwenProfile
+_Profile = CommandProfile | ClaudeCodeProfile | CodexProfile | GeminiProfile | OpenCodeProfile | QwenProfile
 AnyProfile = Annotated[_Profile, Field(discriminator="type")]
 PROFILE_TYPES: dict[str, type[_Profile]] = {
     "claude-code": ClaudeCodeProfile,
     "codex": CodexProfile,
     "command": CommandProfile,
     "gemini": GeminiProfile,
+    "opencode": OpenCodeProfile,
     "qwen": QwenProfile,
 }

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from graftline.agents.routing import Agent, route_of
 from graftline.manifest import Manifest
 from graftline.preflight import Checked
-from graftline.settings import Settings
+from graftline.report.wording import money
+from graftline.settings import CostSettings, Settings
 from graftline.text import plain_line
 
 LABEL_CHARACTERS = 8
@@ -57,8 +58,16 @@ def describe_run(checked: Checked) -> Iterator[str]:
     yield labelled("Tests", _tests_of(checked))
     landing = "moves when the tests are green" if settings.git.land == "auto" else "stays; a branch gets the result"
     yield labelled("Target", f"{checked.target.branch} at {checked.target.commit[:12]}, which {landing}")
-    yield labelled("Cap", f"${settings.cost.max_usd:.2f}")
+    yield labelled("Cap", describe_caps(settings.cost))
     yield from (labelled("Note", note) for note in checked.notes if note not in checked.manifest.notes)
+
+
+def describe_caps(cost: CostSettings) -> str:
+    """The caps that are set, the run's first."""
+    others = {"a task": cost.task_usd, "a day": cost.day_usd, "the deployment": cost.deployment_usd}
+    return "".join(
+        [money(cost.max_usd), *(f", {money(usd)} for {what}" for what, usd in others.items() if usd is not None)]
+    )
 
 
 def _tests_of(checked: Checked) -> str:

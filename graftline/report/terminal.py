@@ -8,16 +8,18 @@ from rich.text import Text
 
 from graftline.report.model import EXIT_CODES, HealOutcome, Report, RunState, TaskState
 from graftline.report.wording import (
+    answer_command,
     attempts_cost,
     attempts_duration,
+    cap_lines,
     duration,
     heal_line,
     next_command,
+    report_cost,
     result_place,
     resume_command,
     short_commit,
     tests_line,
-    total_cost,
 )
 from graftline.text import plain_line
 
@@ -49,12 +51,17 @@ def print_report(report: Report, console: Console) -> None:
     for heal in report.heals:
         style = "green" if heal.outcome is HealOutcome.HEALED else "red"
         _print_line(console, "Heal", heal_line(heal), style)
+    for question in report.questions:
+        _print_line(console, "Question", f"{question.task}: {question.question}", "yellow")
+        _print_line(console, "Answer", answer_command(report, question), "bold")
     for kept in report.salvage:
         _print_line(console, "Kept work", f"{kept.task}: {kept.ref} at {short_commit(kept.commit)}")
     for note in report.notes:
         _print_line(console, "Note", note)
     _print_line(console, "Tests", tests_line(report))
-    _print_line(console, "Cost", f"{total_cost(report)} in {duration(report.seconds)}")
+    _print_line(console, "Cost", f"{report_cost(report)} in {duration(report.seconds)}")
+    for line in cap_lines(report):
+        _print_line(console, "Cap", line, "red")
     _print_line(console, "Result", result_place(report), "bold")
     _print_line(console, _headline(report.state), report.reason, "green" if EXIT_CODES[report.state] == 0 else "red")
     if command := resume_command(report):

@@ -112,4 +112,4 @@ async def test_probe_misses_credentials_and_says_when_it_uses_a_login(tmp_path: 
     assert (local.problems, local.access) == ((), "no key, at 127.0.0.1:11434")
     keyed = [await backend.probe({**environ, "OPENAI_API_KEY": "sk"})]
     keyed += [await CodexBackend(CodexProfile(api_key=SecretStr("sk"))).probe(environ)]
-    assert [probe.access for probe in keyed] == ["OPENAI_API_KEY", "api_key"]
+    assert [probe.access for probe in keyed] == ["OPENAI_API_KEY", "api_key of the profile"]

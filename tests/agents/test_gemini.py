@@ -1,4 +1,4 @@
-"""The Gemini command line, its credentials, its settings file and the records of its sessions."""
+"""The Gemini command line, its credentials, its settings file and its sessions."""
 
 import json
 import uuid
@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from graftline.agents.backend import Assignment, Session
-from graftline.agents.gemini import ACCESS, GeminiBackend, find_record
+from graftline.agents.gemini import ACCESS, GeminiBackend
 from graftline.agents.profiles import GeminiProfile
 
 SESSION = str(uuid.UUID(int=7))
@@ -91,30 +91,25 @@ def test_provider_is_the_host_that_is_asked(environ: dict[str, str], host: str) 
     assert GeminiBackend(GeminiProfile()).provider(environ) == host
 
 
-def test_session_goes_on_in_another_working_folder(assignment: Assignment) -> None:
-    chats = assignment.home / ".gemini" / "tmp" / "w" / "chats"
-    chats.mkdir(parents=True)
-    record = chats / "session-2026-11-26T06-29-00000000.jsonl"
-    record.write_text("{}\n" * 9)
-    (chats / "session-2026-11-26T06-30-00000000.jsonl").write_text("{}\n")
-    (chats / "session-2026-11-26T06-29-11111111.jsonl").write_text("{}\n" * 99)
-    going_on = replace(assignment, session=Session(id=SESSION))
+def test_session_goes_on_under_its_id(assignment: Assignment) -> None:
+    going_on = replace(assignment, session=Session(id="earlier"))
     arguments = GeminiBackend(GeminiProfile()).invocation(going_on).argv
-    assert (arguments[-2:], "--session-id" in arguments) == (("--session-file", str(record)), False)
+    assert (arguments[-2:], "--session-id" in arguments) == (("--resume", "earlier"), False)
 
 
-@pytest.mark.parametrize("session_id", ["22222222", "", "*", "../../..", "x" * 500])
-def test_session_without_a_record_is_left_to_the_cli_to_refuse(assignment: Assignment, session_id: str) -> None:
-    (assignment.home / ".gemini" / "tmp" / "w" / "chats").mkdir(parents=True)
-    assert find_record(assignment.home / ".gemini", session_id) is None
-    going_on = replace(assignment, session=Session(id=session_id))
-    assert GeminiBackend(GeminiProfile()).invocation(going_on).argv[-2:] == ("--resume", session_id)
-
-
-async def test_probe_misses_credentials(assignment: Assignment, cli: MakeCli) -> None:
+@pytest.mark.parametrize(
+    ("environ", "profile", "access"),
+    [
+        ({}, GeminiProfile(), ""),
+        ({"GEMINI_API_KEY": "k"}, GeminiProfile(), "GEMINI_API_KEY"),
+        ({"GEMINI_API_KEY": "k"}, GeminiProfile(api_key=SecretStr("k")), "api_key of the profile"),
+        ({"GOOGLE_GENAI_USE_VERTEXAI": "true"}, GeminiProfile(), "Vertex AI"),
+    ],
+)
+async def test_probe_names_the_credentials_or_misses_them(
+    environ: dict[str, str], profile: GeminiProfile, access: str, assignment: Assignment, cli: MakeCli
+) -> None:
     cli("echo 0.61.0")
-    environ = {"PATH": assignment.environ["PATH"]}
-    backend = GeminiBackend(GeminiProfile())
-    probes = [await backend.probe({**environ, **found}) for found in ({}, {"GOOGLE_GENAI_USE_VERTEXAI": "true"})]
-    assert [[problem.partition(":")[0] for problem in probe.problems] for probe in probes] == [["no credentials"], []]
-    assert probes[0].version == "0.61.0"
+    probe = await GeminiBackend(profile).probe({"PATH": assignment.environ["PATH"], **environ})
+    assert (probe.version, probe.access) == ("0.61.0", access)
+    assert [problem.partition(":")[0] for problem in probe.problems] == ([] if access else ["no credentials"])

@@ -14,6 +14,7 @@ from graftline.agents.profiles import (
     CodexProfile,
     CommandProfile,
     GeminiProfile,
+    OpenCodeProfile,
     QwenProfile,
 )
 from graftline.blocks import (
@@ -22,6 +23,7 @@ from graftline.blocks import (
     Codex,
     Command,
     Gemini,
+    OpenCode,
     Qwen,
     to_profile,
 )
@@ -46,6 +48,10 @@ EXAMPLES: list[tuple[AgentBlock, AnyProfile]] = [
     (
         Gemini(model="gemini-2.5-pro", max_turns=60, api_key=SecretStr("sk-very-secret")),
         GeminiProfile(model="gemini-2.5-pro", max_turns=60, api_key=SecretStr("sk-very-secret")),
+    ),
+    (
+        OpenCode(model="qwen3-coder", base_url="http://localhost:11434/v1"),
+        OpenCodeProfile(model="qwen3-coder", base_url="http://localhost:11434/v1"),
     ),
 ]
 

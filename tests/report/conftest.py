@@ -5,11 +5,14 @@ from collections.abc import Callable
 import pytest
 
 from graftline.agents.outcome import OutcomeKind
+from graftline.caps import Scope
 from graftline.report.model import (
     AttemptReport,
+    CapReport,
     ConflictReport,
     HealOutcome,
     HealReport,
+    QuestionReport,
     Report,
     RunState,
     SalvageReport,
@@ -52,6 +55,11 @@ def make_report() -> MakeReport:
             cost_usd=None,
             cost_known_usd=0.36,
             unknown_calls=1,
+            cost_unknown_usd=0.5,
+            caps_reached=(
+                CapReport(cap=Scope.RUN, task="later", limit_usd=1, counted_usd=0.86, asked_usd=0.5, called=False),
+                CapReport(cap=Scope.TASK, task=foreign, limit_usd=0.4, counted_usd=0.1, asked_usd=0.3, called=True),
+            ),
             seconds=4000,
             tasks=(
                 TaskReport(
@@ -94,6 +102,7 @@ def make_report() -> MakeReport:
                 ),
             ),
             conflicts=(ConflictReport(task="docs", with_tasks=("api",), files=(foreign,)),),
+            questions=(QuestionReport(task="api", question=foreign, flow_run_id="2" * 36),),
             salvage=(SalvageReport(ref="refs/graftline/1/salvage/api/1", commit="f" * 40, task="api"),),
             notes=(foreign,),
         )
