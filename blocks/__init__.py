@@ -8,6 +8,7 @@ from graftline.blocks.agents import (
     Command,
     Gemini,
     OpenCode,
+    Qwen,
     to_profile,
 )
 
@@ -19,5 +20,6 @@ __all__ = [
     "Command",
     "Gemini",
     "OpenCode",
+    "Qwen",
     "to_profile",
 ]

@@ -17,6 +17,7 @@ from graftline.agents.profiles import (
     CommandProfile,
     GeminiProfile,
     OpenCodeProfile,
+    QwenProfile,
 )
 
 
@@ -99,8 +100,24 @@ class OpenCode(OpenCodeProfile, Block):
     )
 
 
-AgentBlock = ClaudeCode | Codex | Command | Gemini | OpenCode
-AGENT_BLOCKS: tuple[type[AgentBlock], ...] = (ClaudeCode, Codex, Command, Gemini, OpenCode)
+class Qwen(QwenProfile, Block):
+    """A profile of the Qwen Code CLI that flows load by the block's name."""
+
+    model_config = ConfigDict(extra="forbid")  # as above
+
+    _block_type_name: ClassVar[str | None] = "Graftline Qwen"
+    _block_type_slug: ClassVar[str | None] = "graftline-qwen"
+    _description: ClassVar[str | None] = "A profile of the Qwen Code CLI: model, address, turn limit and key."
+    _code_example: ClassVar[str | None] = (
+        "```python\n"
+        "from graftline.blocks import Qwen\n\n"
+        'Qwen(model="qwen3-coder", base_url="http://127.0.0.1:11434/v1").save("local")\n'
+        "```"
+    )
+
+
+AgentBlock = ClaudeCode | Codex | Command | Gemini | OpenCode | Qwen
+AGENT_BLOCKS: tuple[type[AgentBlock], ...] = (ClaudeCode, Codex, Command, Gemini, OpenCode, Qwen)
 
 
 def to_profile(block: AgentBlock) -> AnyProfile:

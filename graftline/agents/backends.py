@@ -16,7 +16,9 @@ from graftline.agents.profiles import (
     CommandProfile,
     GeminiProfile,
     OpenCodeProfile,
+    QwenProfile,
 )
+from graftline.agents.qwen import QwenBackend
 from graftline.errors import SettingsError
 from graftline.settings import Settings
 
@@ -55,6 +57,8 @@ def _backend(profile: AnyProfile) -> AgentBackend:
             return GeminiBackend(profile)
         case OpenCodeProfile():
             return OpenCodeBackend(profile)
+        case QwenProfile():
+            return QwenBackend(profile)
 
 
 def _bare_profile(settings: Settings, wanted: str) -> AnyProfile:

@@ -91,7 +91,15 @@ class OpenCodeProfile(CliProfile):
     )
 
 
-_Profile = CommandProfile | ClaudeCodeProfile | CodexProfile | GeminiProfile | OpenCodeProfile
+class QwenProfile(CliProfile):
+    """The Qwen Code CLI, headless."""
+
+    type: Literal["qwen"] = "qwen"
+    binary: str = Field(default="qwen", title="Binary", description="Name on PATH, or path, of the CLI")
+    max_turns: int | None = Field(default=None, gt=0, title="Turn limit", description="Turns one call may take")
+
+
+_Profile = CommandProfile | ClaudeCodeProfile | CodexProfile | GeminiProfile | OpenCodeProfile | QwenProfile
 AnyProfile = Annotated[_Profile, Field(discriminator="type")]
 PROFILE_TYPES: dict[str, type[_Profile]] = {
     "claude-code": ClaudeCodeProfile,
@@ -99,4 +107,5 @@ PROFILE_TYPES: dict[str, type[_Profile]] = {
     "command": CommandProfile,
     "gemini": GeminiProfile,
     "opencode": OpenCodeProfile,
+    "qwen": QwenProfile,
 }

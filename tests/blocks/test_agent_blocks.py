@@ -15,6 +15,7 @@ from graftline.agents.profiles import (
     CommandProfile,
     GeminiProfile,
     OpenCodeProfile,
+    QwenProfile,
 )
 from graftline.blocks import (
     AgentBlock,
@@ -23,6 +24,7 @@ from graftline.blocks import (
     Command,
     Gemini,
     OpenCode,
+    Qwen,
     to_profile,
 )
 
@@ -37,6 +39,7 @@ EXAMPLES: list[tuple[AgentBlock, AnyProfile]] = [
     ),
     (ClaudeCode(), ClaudeCodeProfile()),
     (Codex(), CodexProfile()),
+    (Qwen(model="qwen3-coder", max_turns=60), QwenProfile(model="qwen3-coder", max_turns=60)),
     (Codex(base_url="http://127.0.0.1:11434/v1"), CodexProfile(base_url="http://127.0.0.1:11434/v1")),
     (
         ClaudeCode(model="sonnet", max_turns=60, api_key=SecretStr("sk-very-secret")),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tests.agents.stands import claude_code, codex, command, gemini, opencode
+from tests.agents.stands import claude_code, codex, command, gemini, opencode, qwen
 from tests.agents.stands.stand import Stand
 
 STANDS: Mapping[str, Stand] = {
@@ -11,4 +11,5 @@ STANDS: Mapping[str, Stand] = {
     "command": command.STAND,
     "gemini": gemini.STAND,
     "opencode": opencode.STAND,
+    "qwen": qwen.STAND,
 }
