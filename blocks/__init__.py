@@ -7,6 +7,8 @@ from graftline.blocks.agents import (
     Codex,
     Command,
     Gemini,
+    OpenCode,
+    Qwen,
     to_profile,
 )
 
@@ -17,5 +19,7 @@ __all__ = [
     "Codex",
     "Command",
     "Gemini",
+    "OpenCode",
+    "Qwen",
     "to_profile",
 ]

@@ -16,6 +16,8 @@ from graftline.agents.profiles import (
     CodexProfile,
     CommandProfile,
     GeminiProfile,
+    OpenCodeProfile,
+    QwenProfile,
 )
 
 
@@ -82,8 +84,40 @@ class Gemini(GeminiProfile, Block):
     )
 
 
-AgentBlock = ClaudeCode | Codex | Command | Gemini
-AGENT_BLOCKS: tuple[type[AgentBlock], ...] = (ClaudeCode, Codex, Command, Gemini)
+class OpenCode(OpenCodeProfile, Block):
+    """A profile of OpenCode that flows load by the block's name."""
+
+    model_config = ConfigDict(extra="forbid")  # as above
+
+    _block_type_name: ClassVar[str | None] = "Graftline OpenCode"
+    _block_type_slug: ClassVar[str | None] = "graftline-opencode"
+    _description: ClassVar[str | None] = "A profile of OpenCode: provider and model, address, key and environment."
+    _code_example: ClassVar[str | None] = (
+        "```python\n"
+        "from graftline.blocks import OpenCode\n\n"
+        'OpenCode(model="qwen3-coder", base_url="http://localhost:11434/v1").save("local")\n'
+        "```"
+    )
+
+
+class Qwen(QwenProfile, Block):
+    """A profile of the Qwen Code CLI that flows load by the block's name."""
+
+    model_config = ConfigDict(extra="forbid")  # as above
+
+    _block_type_name: ClassVar[str | None] = "Graftline Qwen"
+    _block_type_slug: ClassVar[str | None] = "graftline-qwen"
+    _description: ClassVar[str | None] = "A profile of the Qwen Code CLI: model, address, turn limit and key."
+    _code_example: ClassVar[str | None] = (
+        "```python\n"
+        "from graftline.blocks import Qwen\n\n"
+        'Qwen(model="qwen3-coder", base_url="http://127.0.0.1:11434/v1").save("local")\n'
+        "```"
+    )
+
+
+AgentBlock = ClaudeCode | Codex | Command | Gemini | OpenCode | Qwen
+AGENT_BLOCKS: tuple[type[AgentBlock], ...] = (ClaudeCode, Codex, Command, Gemini, OpenCode, Qwen)
 
 
 def to_profile(block: AgentBlock) -> AnyProfile:

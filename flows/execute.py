@@ -12,6 +12,7 @@ from prefect import Flow, allow_failure, flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from graftline.agents.outcome import OutcomeKind
 from graftline.flows.question import ask_person
 from graftline.integration import Collision, base_of
 from graftline.interruption import signals_held
@@ -98,8 +99,11 @@ async def record_end(run: Run, task_id: str, state: State[Attempted]) -> State[A
     """Write a plan task's end into the journal, which is what reports are made from."""
     if state.is_completed():
         run.journal.append(EventKind.TASK_SUCCEEDED, task=task_id)
+        return state
+    error = await state.aresult(raise_on_failure=False)
+    if isinstance(error, AttemptFailedError) and error.record.outcome is OutcomeKind.BUDGET:
+        run.journal.append(EventKind.TASK_STOPPED, task=task_id, reason=error.record.detail)
     else:
-        error = await state.aresult(raise_on_failure=False)
         run.journal.append(EventKind.TASK_FAILED, task=task_id, reason=str(error) or state.name)
     return state
 

@@ -7,36 +7,36 @@ first.
 """
 
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from time import monotonic
 
-from graftline.agents.backend import AgentBackend, Assignment
+from graftline.agents.backend import Assignment
 from graftline.agents.calls import call_agent, told_by_log
 from graftline.agents.notices import Notice, NoticeKind
 from graftline.agents.outcome import POLICIES, SAME_WORKTREE, AgentOutcome, OutcomeKind, Policy, Usage
-from graftline.budget import reservation_usd
+from graftline.agents.routing import Agent
+from graftline.caps import Shortage
 from graftline.carrying import carry_through
 from graftline.continuation import Continuation, home_of, left_worktree, restored_worktree
 from graftline.errors import CannotRunError, GraftlineError, UserError
 from graftline.git.worktrees import Work, Worktree, collect_work, remove_worktree
 from graftline.journal import EventKind
-from graftline.ledger import Account, Role
+from graftline.ledger import NextCall, Role
+from graftline.payment import paid, settle
 from graftline.plan import TaskSpec
 from graftline.private_files import make_folder
 from graftline.process import Limits, ProcessIdentity
 from graftline.records import AttemptRecord, AttemptState, drop_record, write_record
+from graftline.report.wording import describe_shortage
 from graftline.retirement import retire
-from graftline.run import BUDGET_REACHED, Run
+from graftline.run import Run
 from graftline.sealing import undo_sealed_edits
 from graftline.settings import TimeoutSettings
 from graftline.workspace import cut_workspace, set_up
 from graftline.worktree_progress import work_limit
 
-BUDGET_DETAIL = "the run's cap leaves nothing for another call"
 CACHES = frozenset({"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"})
 NOTICE_EVENTS = {NoticeKind.STATUS: EventKind.AGENT_STATUS, NoticeKind.LOOPING: EventKind.AGENT_LOOPING}
 NOT_CALLED = Usage(cost_usd=0.0)
@@ -117,20 +117,22 @@ async def perform_attempt(run: Run, ask: Ask, place: Place) -> AttemptRecord:
 
     Cancellation ends the agent, salvages what it wrote, records the attempt as interrupted and goes on.
     """
-    backend = run.backend(ask.spec)
+    agent = run.agent(ask.spec)
     started = monotonic()
     run.journal.append(
         EventKind.ATTEMPT_STARTED,
         task=place.task,
         attempt=place.number,
-        backend=backend.type,
+        backend=agent.backend.type,
+        profile=agent.profile,
+        tier=agent.tier,
         round=place.round,
         base=ask.base,
         key=ask.key,
         continues=place.continues,
     )
     drop_record(make_folder(place.folder))  # a heal that was interrupted is made again in the same place
-    outcome = interrupted(backend, NOT_CALLED)
+    outcome = interrupted(agent, NOT_CALLED)
     left = left_worktree(run, place.worktree)
     if left is not None and ask.continuation is None:  # a heal that is made again, in the same place
         await remove_worktree(left)
@@ -142,10 +144,10 @@ async def perform_attempt(run: Run, ask: Ask, place: Place) -> AttemptRecord:
         problem = "" if left else await set_up(run, worktree, place.folder, task=place.task, seconds=seconds)
         remaining = max(1.0, seconds - (monotonic() - started))
         if problem:
-            outcome = not_called(backend, OutcomeKind.FAILED, problem)
+            outcome = not_called(agent, OutcomeKind.FAILED, problem)
         else:
-            outcome = interrupted(backend, Usage())
-            outcome = await _call(run, ask, place, backend, remaining)
+            outcome = interrupted(agent, Usage())
+            outcome = await _call(run, ask, place, agent, remaining)
     finally:
         # Also when cancelled, and cancelled again: what the agent wrote is only here.
         record = await carry_through(conclude_attempt(run, ask, place, worktree, outcome, monotonic() - started))
@@ -158,24 +160,27 @@ async def _cut(run: Run, ask: Ask, place: Place) -> Worktree:
     return await restored_worktree(run, ask.continuation, ask.base, path=place.worktree, branch=place.task)
 
 
-def not_called(backend: AgentBackend, kind: OutcomeKind, detail: str) -> AgentOutcome:
+def not_called(agent: Agent, kind: OutcomeKind, detail: str) -> AgentOutcome:
     """The outcome of an attempt that ended before its agent was started."""
-    return AgentOutcome(kind=kind, detail=detail, backend=backend.type, usage=NOT_CALLED)
+    return given_to(agent, AgentOutcome(kind=kind, detail=detail, usage=NOT_CALLED, called=False))
 
 
-def interrupted(backend: AgentBackend, usage: Usage) -> AgentOutcome:
+def interrupted(agent: Agent, usage: Usage) -> AgentOutcome:
     """The outcome of an attempt that was cancelled; what a running agent had used by then is unknown."""
-    detail = "ended before it finished"
-    return AgentOutcome(kind=OutcomeKind.INTERRUPTED, detail=detail, backend=backend.type, usage=usage)
+    return given_to(agent, AgentOutcome(kind=OutcomeKind.INTERRUPTED, detail="ended before it finished", usage=usage))
 
 
-async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds: float) -> AgentOutcome:
-    """Pay for one call: reserve, call, settle. Without room under the cap nothing is called."""
-    async with _paid(run, place, backend) as call:
-        if call is None:
-            run.stop_reason = BUDGET_REACHED
-            return not_called(backend, OutcomeKind.BUDGET, BUDGET_DETAIL)
-        assignment = _assignment(run, ask, place, budget_usd=call.amount_usd)
+def given_to(agent: Agent, outcome: AgentOutcome) -> AgentOutcome:
+    """The outcome, with whose it is."""
+    return replace(outcome, profile=agent.profile, tier=agent.tier, backend=agent.backend.type)
+
+
+async def _call(run: Run, ask: Ask, place: Place, agent: Agent, seconds: float) -> AgentOutcome:
+    """Pay for one call: reserve, call, settle. Without room under the caps nothing is called."""
+    async with paid(run, _next_call(run, place, agent), agent.backend) as payment:
+        if isinstance(payment, Shortage):
+            return not_called(agent, OutcomeKind.BUDGET, describe_shortage(payment))
+        assignment = _assignment(run, ask, place, budget_usd=payment.limit_usd)
 
         def on_progress(text: str) -> None:
             run.journal.append(EventKind.AGENT_PROGRESS, task=place.task, attempt=place.number, text=text)
@@ -186,31 +191,39 @@ async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds
         begun: list[ProcessIdentity] = []
         record = run.recording("agent", task=place.task, attempt=place.number)
 
-        def on_start(agent: ProcessIdentity) -> None:
-            begun.append(agent)
-            record(agent)
+        def on_start(process: ProcessIdentity) -> None:
+            begun.append(process)
+            record(process)
 
         async def ask_agent(assignment: Assignment) -> AgentOutcome:
-            return await call_agent(
-                backend, assignment, limits=limits, on_progress=on_progress, on_notice=on_notice, on_start=on_start
+            called = await call_agent(
+                agent.backend,
+                assignment,
+                limits=limits,
+                on_progress=on_progress,
+                on_notice=on_notice,
+                on_start=on_start,
             )
+            return given_to(agent, called)
 
         limits = call_limits(run.settings.timeouts, ask.spec, place.worktree, wall_seconds=seconds)
         try:
-            call.outcome = await ask_agent(assignment)
-            if assignment.session is not None and is_lost(call.outcome):
-                text = f"{place.task}: the session could not be gone on with, a new one is begun: {call.outcome.detail}"
+            payment.outcome = await ask_agent(assignment)
+            if assignment.session is not None and is_lost(payment.outcome):
+                text = (
+                    f"{place.task}: the session could not be gone on with, a new one is begun: {payment.outcome.detail}"
+                )
                 run.journal.append(EventKind.WARNING, text=text)
-                call.outcome = await ask_agent(replace(assignment, prompt=ask.prompt, session=None))
+                payment.outcome = await ask_agent(replace(assignment, prompt=ask.prompt, session=None))
         except (CannotRunError, UserError) as error:
             if begun:
                 raise
             # Nothing was started: the profile, the task's environment or this machine is not as it has to be.
-            call.outcome = not_called(backend, OutcomeKind.CONFIG, str(error))
+            payment.outcome = not_called(agent, OutcomeKind.CONFIG, str(error))
         except BaseException:
-            call.outcome = told_by_log(backend, assignment, call.outcome)
+            payment.outcome = told_by_log(agent.backend, assignment, payment.outcome)
             raise
-        return call.outcome
+        return payment.outcome
 
 
 def call_limits(timeouts: TimeoutSettings, spec: TaskSpec, worktree: Path, *, wall_seconds: float) -> Limits:
@@ -241,69 +254,18 @@ def is_lost(outcome: AgentOutcome) -> bool:
     return outcome.kind in {OutcomeKind.FAILED, OutcomeKind.CONFIG} and not was_used
 
 
-@dataclass
-class _Call:
-    """A reserved call; `outcome` stays an interruption until the agent's own is known."""
-
-    row: int
-    amount_usd: float
-    outcome: AgentOutcome
-
-
-@asynccontextmanager
-async def _paid(run: Run, place: Place, backend: AgentBackend) -> AsyncIterator[_Call | None]:
-    """A ledger row around a call, settled however the call ends; None when the cap has no room for it."""
-    account = run.ledger.account(run.id)
-    cap = run.settings.cost.max_usd
-    amount = _share_usd(run, account, backend)
-    row = None
-    if amount is not None:
-        row = run.ledger.try_reserve(
-            run.id, place.role, place.task, place.number, backend.type, amount_usd=amount, cap_usd=cap
-        )
-    if row is None or amount is None:
-        yield None
-        return
-    started = monotonic()
-    call = _Call(row, amount, interrupted(backend, Usage()))
-    try:
-        yield call
-    finally:
-        run.ledger.complete(
-            row,
-            call.outcome.usage,
-            outcome=call.outcome.kind,
-            version=call.outcome.version,
-            model=call.outcome.model,
-            seconds=call.outcome.seconds or monotonic() - started,
-        )
-        _warn_once(run)
-        after = run.ledger.account(run.id)
-        if (
-            call.outcome.kind is OutcomeKind.BUDGET
-            and not after.reserved_usd
-            and _share_usd(run, after, backend) is None
-        ):
-            run.stop_reason = run.stop_reason or BUDGET_REACHED
-
-
-def _share_usd(run: Run, account: Account, backend: AgentBackend) -> float | None:
-    """What the next call reserves of what the cap leaves; None: not enough for a call."""
-    return reservation_usd(
-        cap_usd=run.settings.cost.max_usd,
-        account=account,
-        call_cost_usd=backend.call_cost_usd,
-        concurrent=run.settings.agent.max_concurrent,
+def _next_call(run: Run, place: Place, agent: Agent) -> NextCall:
+    """What the ledger knows of a call before it starts."""
+    return NextCall(
+        run_id=run.id,
+        role=place.role,
+        backend=agent.backend.type,
+        task=place.task,
+        attempt=place.number,
+        profile=agent.profile,
+        tier=agent.tier or "",
+        deployment=run.deployment,
     )
-
-
-def _warn_once(run: Run) -> None:
-    """Say so the first time that `warn_usd` is spent, a call of unknown cost counting at its reservation."""
-    spent = run.ledger.account(run.id).estimated_usd
-    if spent >= run.settings.cost.warn_usd and not run.has_warned:
-        run.has_warned = True
-        text = f"${spent:.2f} of the cap of ${run.settings.cost.max_usd:.2f} is spent or reserved"
-        run.journal.append(EventKind.WARNING, text=text)
 
 
 def _facts(run: Run, ask: Ask, place: Place) -> dict[str, str]:
@@ -325,7 +287,7 @@ async def conclude_attempt(
 ) -> AttemptRecord:
     """Keep an attempt's work, then let the worktree go; when keeping fails it stays, for a person to look at."""
     if outcome.kind is OutcomeKind.INTERRUPTED and outcome.usage != NOT_CALLED:
-        outcome = told_by_log(run.backend(ask.spec), _assignment(run, ask, place), outcome)
+        outcome = told_by_log(run.agent(ask.spec).backend, _assignment(run, ask, place), outcome)
     record = await _keep(run, ask, place, worktree, outcome, seconds)
     goes_on = POLICIES[record.outcome] in SAME_WORKTREE
     await retire(run, worktree, may_wait=not record.left_out or goes_on)
@@ -336,6 +298,8 @@ async def _keep(
     run: Run, ask: Ask, place: Place, worktree: Worktree, outcome: AgentOutcome, seconds: float
 ) -> AttemptRecord:
     """Take the work out of the worktree, judge the attempt and put record, ref and journal in that order."""
+    # The ledger's word and not the outcome's: it knows every call made in this place, at the price that was paid.
+    cost_usd = settle(run, place.role, place.task, place.number, outcome).cost_usd
     trailers = {"Graftline-Run": run.pinned.name, "Graftline-Task": place.task, "Graftline-Attempt": str(place.number)}
     title = ask.spec.title or ask.spec.id
     try:
@@ -367,13 +331,15 @@ async def _keep(
         detail=detail,
         last_message=outcome.last_message,
         backend=outcome.backend,
+        profile=outcome.profile,
+        tier=outcome.tier,
         version=outcome.version,
         model=outcome.model,
         session_id=outcome.session_id,
         session_usage=outcome.session_usage,
         continues=place.continues,
         retry_at=outcome.retry_at,
-        cost_usd=outcome.usage.cost_usd,
+        cost_usd=cost_usd,
         seconds=seconds,
         ended=datetime.now(UTC),
         paths=work.paths,
@@ -388,10 +354,11 @@ async def _keep(
         EventKind.ATTEMPT_ENDED,
         task=place.task,
         attempt=place.number,
+        state=state,
         outcome=kind,
         detail=detail,
         seconds=seconds,
-        cost_usd=outcome.usage.cost_usd,
+        cost_usd=cost_usd,
     )
     if POLICIES[kind] is Policy.STOP_RUN:
         run.stop_reason = run.stop_reason or f"{kind}: {detail}"
@@ -404,7 +371,9 @@ def judge(spec: TaskSpec, outcome: AgentOutcome, work: Work, *, enforce: bool) -
     An agent that ends well and changed nothing did not succeed, unless its task is read-only or its last message said
     why nothing had to change.
     """
-    if outcome.kind is OutcomeKind.INTERRUPTED:
+    if outcome.kind is OutcomeKind.BUDGET and not outcome.called:
+        return AttemptState.NOT_CALLED, outcome.detail, outcome.kind
+    if outcome.kind in {OutcomeKind.INTERRUPTED, OutcomeKind.BUDGET}:
         return AttemptState.INTERRUPTED, outcome.detail, outcome.kind
     if outcome.kind is not OutcomeKind.OK:
         return AttemptState.FAILED, outcome.detail, outcome.kind

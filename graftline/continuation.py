@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from graftline.agents.backend import AgentBackend, Session
-from graftline.agents.outcome import POLICIES, SAME_WORKTREE, Policy, Usage
+from graftline.agents.backend import Session
+from graftline.agents.outcome import POLICIES, SAME_WORKTREE, OutcomeKind, Policy, Usage
+from graftline.agents.routing import Agent
 from graftline.git.worktrees import Worktree, restore_work
-from graftline.records import AttemptRecord, task_records
+from graftline.records import AttemptRecord, AttemptState, task_records
 from graftline.run import Run
 from graftline.workspace import cut_workspace
 
@@ -24,17 +25,21 @@ class Continuation:
     session: Session | None
 
 
-def continuation_of(run: Run, task: str, key: str, backend: AgentBackend) -> Continuation | None:
+def continuation_of(run: Run, task: str, key: str, agent: Agent) -> Continuation | None:
     """What the next attempt of a task goes on from; None when it starts from the base."""
-    records = task_records(run.folder, task)
-    if not records or not backend.capabilities.converses:
+    records = [record for record in task_records(run.folder, task) if record.state is not AttemptState.NOT_CALLED]
+    capabilities = agent.backend.capabilities
+    if not records or not capabilities.converses:
         return None
     last = records[-1]
     policy = POLICIES[last.outcome]
-    if last.key != key or last.backend != backend.type or policy not in SAME_WORKTREE:
+    # Whoever enters the run again, under a higher cap, has an agent go on that its money limit stopped.
+    goes_on = policy in SAME_WORKTREE or last.outcome is OutcomeKind.BUDGET
+    if last.key != key or not goes_on:
         return None
     number = last.continues or last.number
-    is_told_to = policy is not Policy.GO_ON and backend.capabilities.resumes
+    # Another agent, as after an escalation, goes on with the work, but not with the conversation.
+    is_told_to = policy is not Policy.GO_ON and capabilities.resumes and last.profile == agent.profile
     has_session = bool(last.session_id) and home_of(run, task, number).is_dir()
     session = Session(last.session_id, last.session_usage or Usage()) if is_told_to and has_session else None
     if session is None and last.salvage is None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from graftline.agents.outcome import FREE, POLICIES, OutcomeKind, Usage
+from graftline.agents.tiers import Tier
 from graftline.git.hub import Hub
 from graftline.ledger import Role
 from graftline.plan import TaskSpec
@@ -20,19 +21,23 @@ from graftline.private_files import write_file
 from graftline.store import RunFolder
 
 RECORD_NAME = "record.json"
-KEY_FIELDS = frozenset({"id", "prompt", "depends_on", "writes", "read_only", "agent", "tests", "acceptance"})
+KEY_FIELDS = frozenset({"id", "prompt", "depends_on", "writes", "read_only", "agent", "tier", "tests", "acceptance"})
 """Fields of a task that make it another task when they change."""
-FREE_FIELDS = frozenset({"title", "priority", "timeout_seconds", "max_retries", "concurrency_group", "env"})
+FREE_FIELDS = frozenset({"title", "labels", "priority", "timeout_seconds", "max_retries", "concurrency_group", "env"})
 """Fields that say how it is run or shown; finished work stays valid when they change."""
 
 
 class AttemptState(StrEnum):
-    """What an attempt came to."""
+    """What an attempt came to.
+
+    `interrupted`: it was ended from outside, or by its money limit. `not-called`: the caps left nothing for its call.
+    """
 
     SUCCEEDED = "succeeded"
     NO_CHANGE = "no-change"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+    NOT_CALLED = "not-called"
 
 
 class AttemptRecord(BaseModel):
@@ -54,6 +59,8 @@ class AttemptRecord(BaseModel):
     outcome: OutcomeKind
     detail: str
     last_message: str
+    profile: str
+    tier: Tier | None
     backend: str
     version: str
     model: str
@@ -73,6 +80,12 @@ class AttemptRecord(BaseModel):
     def is_done(self) -> bool:
         """The task needs no further attempt."""
         return self.state in {AttemptState.SUCCEEDED, AttemptState.NO_CHANGE}
+
+    @property
+    def counts(self) -> bool:
+        """It ended by itself: what was cut off, refused, stuck or never begun takes none of a task's tries."""
+        was_cut = self.state in {AttemptState.INTERRUPTED, AttemptState.NOT_CALLED}
+        return not was_cut and POLICIES[self.outcome] not in FREE
 
 
 def task_key(spec: TaskSpec, base_tree: str) -> str:
@@ -112,10 +125,7 @@ def count_extra_attempts(run_folder: RunFolder, task: str) -> int:
 
 def count_own_attempts(run_folder: RunFolder, task: str) -> int:
     """How many attempts a task had that count: a signal, a provider's refusal or a question is not its failure."""
-    return sum(
-        record.state is not AttemptState.INTERRUPTED and POLICIES[record.outcome] not in FREE
-        for record in task_records(run_folder, task)
-    )
+    return sum(record.counts for record in task_records(run_folder, task))
 
 
 def heal_records(run_folder: RunFolder, task: str) -> tuple[AttemptRecord, ...]:

@@ -124,11 +124,11 @@ async def _finish(run: Run, started: Entry, entries: Sequence[Entry]) -> None:
         await remove_worktree(worktree)
     elif worktree.is_whole:
         spec, key = run.plan.task(place.task), str(started.data["key"])
-        backend = run.backend(spec)
+        agent = run.agent(spec)
         # The same as when it began: its own record is not there yet.
-        continuation = continuation_of(run, spec.id, key, backend) if place.continues is not None else None
+        continuation = continuation_of(run, spec.id, key, agent) if place.continues is not None else None
         ask = Ask(spec=spec, base=base, key=key, prompt="", continuation=continuation)
-        outcome = interrupted(backend, Usage() if was_called else NOT_CALLED)
+        outcome = interrupted(agent, Usage() if was_called else NOT_CALLED)
         seconds = (entries[-1].at - started.at).total_seconds()
         # What cannot be kept stays in its worktree, and the journal says where.
         with contextlib.suppress(GraftlineError):

@@ -95,7 +95,7 @@ async def next_ask(run: Run, spec: TaskSpec, base: str, key: str) -> Ask:
     """What a task's next attempt is asked to do: the whole task or, where one was cut short, the rest of it."""
     context = run.context_of(spec)
     answers = [(one.question, one.text) for one in answers_for(run.journal.entries(), spec.id)]
-    continuation = continuation_of(run, spec.id, key, run.backend(spec))
+    continuation = continuation_of(run, spec.id, key, run.agent(spec))
     if continuation is None:
         prompt = frame_prompt(spec, plan_title=run.plan.title, context=context, answers=answers)
         return Ask(spec=spec, base=base, key=key, prompt=prompt)
@@ -117,6 +117,7 @@ def attempt_task(run: Run, spec: TaskSpec, *, retries: int) -> Task[..., Any]:
         task_run_name=spec.id,
         retries=retries,
         retry_delay_seconds=RETRY_DELAYS_SECONDS,
-        timeout_seconds=run.timeout_seconds(spec) + BACKSTOP_SECONDS,
+        # It may first wait for what another agent holds in reserve of the caps.
+        timeout_seconds=max(map(run.timeout_seconds, run.plan.tasks)) + run.timeout_seconds(spec) + BACKSTOP_SECONDS,
         result_storage=run.folder.results,
     )

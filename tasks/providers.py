@@ -96,7 +96,7 @@ class Providers:
         return True
 
     def _provider(self, spec: TaskSpec) -> str:
-        return self._run.backend(spec).provider(self._run.environ)
+        return self._run.agent(spec).backend.provider(self._run.environ)
 
     def _tell(self, spec: TaskSpec, provider: str, gate: Gate) -> None:
         """Say once what a task waits for, and until when."""

@@ -71,9 +71,8 @@ def test_missing_journal_is_an_unknown_run(tmp_path: Path) -> None:
 def test_newer_format_is_refused_with_what_to_do(journal: Journal) -> None:
     newer = {"format": FORMAT + 1, "run": RUN_ID, "name": "n", "created": "2026-01-01T00:00:00Z", "more": 1}
     journal.path.write_text(json.dumps(newer) + "\n")
-    with pytest.raises(
-        UserError, match=rf"newer graftline \(journal format {FORMAT + 1}, this one knows {FORMAT}\): update graftline"
-    ):
+    said = rf"newer graftline \(journal format {FORMAT + 1}, this one knows {FORMAT}\): update graftline"
+    with pytest.raises(UserError, match=said):
         Journal.open(journal.path)
 
 

@@ -99,13 +99,19 @@ class Capabilities:
 
 @dataclass(frozen=True)
 class Probe:
-    """What is installed: `problems` is empty when the agent can be used; `notes` are worth knowing all the same."""
+    """What is installed: `problems` is empty when the agent can be used; `notes` are worth knowing all the same.
+
+    `is_tested` is None where there are no versions to be tested. `access` names the variable, setting or login by which
+    the agent reaches its provider, never what is in it.
+    """
 
     backend: str
     binary: str
     version: str = ""
     problems: tuple[str, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
+    is_tested: bool | None = None
+    access: str = ""
 
 
 class Transcript(Protocol):

@@ -7,6 +7,7 @@ from graftline.agents.claude_code import ClaudeCodeBackend
 from graftline.agents.codex import CodexBackend
 from graftline.agents.command import CommandBackend
 from graftline.agents.gemini import GeminiBackend
+from graftline.agents.opencode import OpenCodeBackend
 from graftline.agents.profiles import (
     PROFILE_TYPES,
     AnyProfile,
@@ -14,7 +15,10 @@ from graftline.agents.profiles import (
     CodexProfile,
     CommandProfile,
     GeminiProfile,
+    OpenCodeProfile,
+    QwenProfile,
 )
+from graftline.agents.qwen import QwenBackend
 from graftline.errors import SettingsError
 from graftline.settings import Settings
 
@@ -51,6 +55,10 @@ def _backend(profile: AnyProfile) -> AgentBackend:
             return CodexBackend(profile)
         case GeminiProfile():
             return GeminiBackend(profile)
+        case OpenCodeProfile():
+            return OpenCodeBackend(profile)
+        case QwenProfile():
+            return QwenBackend(profile)
 
 
 def _bare_profile(settings: Settings, wanted: str) -> AnyProfile:

@@ -13,12 +13,11 @@ from pathlib import Path
 from graftline.agents.backend import Assignment, Capabilities, Invocation, Probe
 from graftline.agents.claude_transcript import ClaudeTranscript
 from graftline.agents.environment import agent_environment, named_variables
+from graftline.agents.guide import read_guide
 from graftline.agents.profiles import ClaudeCodeProfile
 from graftline.agents.provider import host_of
 from graftline.agents.version import find_program, probe_cli
 
-# Argument strings end at 128 KiB on Linux.
-GUIDE_BYTES = 64 * 1024
 TESTED = ("2.1.197", "2.1.329")
 DEFAULTS = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
@@ -34,10 +33,14 @@ CLOUDS = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_
 
 @dataclass(frozen=True)
 class _Access:
-    """How the CLI reaches its model: by variables, or by the person's own login when `login_home` is set."""
+    """How the CLI reaches its model: by variables, or by the person's own login when `login_home` is set.
+
+    `credential` is the variable that decides.
+    """
 
     variables: dict[str, str]
     login_home: dict[str, str]
+    credential: str = ""
 
 
 class ClaudeCodeBackend:
@@ -64,13 +67,13 @@ class ClaudeCodeBackend:
         probe = await probe_cli(self.type, self.profile.binary, environ, tested=TESTED, install=install)
         access = self._access(environ)
         if not access.login_home:
-            return probe
+            return replace(probe, access=access.credential)
         login = _login_file(access.login_home)
         if login is None:
             problem = "no credentials: set ANTHROPIC_API_KEY, or `api_key` of the profile, or run `claude /login`"
             return replace(probe, problems=(*probe.problems, problem))
         note = f"no API key is set: agents use your own login and user settings ({login.parent})"
-        return replace(probe, notes=(*probe.notes, note))
+        return replace(probe, notes=(*probe.notes, note), access=f"login in {login.parent}")
 
     def invocation(self, assignment: Assignment) -> Invocation:
         """The verified command line; credentials go by environment, the prompt by stdin."""
@@ -112,7 +115,7 @@ class ClaudeCodeBackend:
             arguments += ["--resume", assignment.session.id]
         elif assignment.session_id:
             arguments += ["--session-id", assignment.session_id]
-        if guide := read_guide(assignment.worktree):
+        if guide := read_guide(assignment.worktree, "CLAUDE.md"):
             arguments += ["--append-system-prompt", guide]
         return arguments
 
@@ -129,26 +132,9 @@ class ClaudeCodeBackend:
             **{name: value for name, value in profile.env.items() if _is_access(name)},
         }
         handed_on = {**variables, **named_variables(environ, profile.pass_env), **profile.env}
-        if any(handed_on.get(name) for name in (*CREDENTIALS, *CLOUDS)):
-            return _Access(variables, login_home={})
+        if credential := next((name for name in (*CREDENTIALS, *CLOUDS) if handed_on.get(name)), ""):
+            return _Access(variables, login_home={}, credential=credential)
         return _Access(variables, login_home=named_variables(environ, ("HOME", "CLAUDE_CONFIG_DIR")))
-
-
-def read_guide(worktree: Path) -> str:
-    """The text of the worktree's CLAUDE.md, cut to what fits an argument; empty when there is none within it."""
-    path = worktree / "CLAUDE.md"
-    try:
-        real = path.resolve(strict=True)
-        # A link to a file of the repository is common (AGENTS.md); one that leads out of it is not followed.
-        if not real.is_relative_to(worktree.resolve()) or not real.is_file():
-            return ""
-        with real.open("rb") as file:
-            content = file.read(GUIDE_BYTES + 1)
-    except (OSError, RuntimeError):  # RuntimeError: a loop of links, before Python 3.13
-        return ""
-    guide = content[:GUIDE_BYTES].decode(errors="ignore").replace("\0", "").strip()
-    cut = f"\n\n[CLAUDE.md is longer than {GUIDE_BYTES} bytes; read the rest in the file]"
-    return f"{guide}{cut}" if len(content) > GUIDE_BYTES else guide
 
 
 def _is_access(name: str) -> bool:

@@ -8,7 +8,6 @@ from graftline.agents.codex_events import (
     ItemCompleted,
     ItemStarted,
     ThreadStarted,
-    TokenUsage,
     Trouble,
     TurnCompleted,
     TurnFailed,
@@ -18,6 +17,7 @@ from graftline.agents.codex_events import (
 from graftline.agents.evidence import classify_refusal
 from graftline.agents.last_message import bounded_message, declared_no_change
 from graftline.agents.outcome import AgentOutcome, OutcomeKind, Usage
+from graftline.agents.session_usage import split_usage, total_usage
 from graftline.agents.tool_calls import call_signature, describe_call
 from graftline.agents.verdict import DETAIL_CHARS, ENDED_BY_US, judge_cut_short
 from graftline.process import ProcessResult
@@ -33,13 +33,13 @@ class CodexTranscript:
     """Reads one call's JSON events. They name no model: `model` is the one that was asked for."""
 
     def __init__(self, assignment: Assignment, model: str) -> None:
-        self._earlier = assignment.session
+        self._session = assignment.session
         self._model = model
         self._session_id = ""
         self._verdict: TurnCompleted | TurnFailed | None = None
         self._under_way = False
         self._trouble = ""
-        self._totals: TokenUsage | None = None
+        self._totals: Usage | None = None
         self._last_text = ""
 
     def read(self, line: str) -> Progress | None:
@@ -54,7 +54,13 @@ class CodexTranscript:
             case TurnStarted():
                 self._under_way, self._verdict = True, None
             case TurnCompleted():
-                self._verdict, self._totals = event, event.usage or self._totals
+                self._verdict = event
+                if (told := event.usage) is not None:
+                    self._totals = total_usage(
+                        input_tokens=told.input_tokens,
+                        cached_tokens=told.cached_input_tokens,
+                        output_tokens=told.output_tokens,
+                    )
             case TurnFailed():
                 self._verdict = event
             case Trouble():
@@ -69,7 +75,7 @@ class CodexTranscript:
         """Judge the call by its last turn; without one that ended, by how it was cut short."""
         kind, detail = self._judge(result)
         message = bounded_message(self._last_text)
-        usage, session_usage = self._usage()
+        usage, session_usage = split_usage(self._totals, self._session)
         return AgentOutcome(
             kind=kind,
             detail=plain_end(detail, DETAIL_CHARS),
@@ -115,19 +121,6 @@ class CodexTranscript:
         if kind is OutcomeKind.FAILED and process.status == FAILED_STATUS:
             return OutcomeKind.INTERRUPTED, "interrupted from outside (status 1 in the middle of a turn)"
         return kind, detail
-
-    def _usage(self) -> tuple[Usage, Usage | None]:
-        """What this call used, and what the session has used by its end: the CLI tells only the latter."""
-        earlier = self._earlier.usage if self._earlier is not None else Usage()
-        if self._totals is None:
-            return Usage(), earlier if self._earlier is not None else None
-        cached = self._totals.cached_input_tokens
-        totals = Usage(
-            input_tokens=max(0, self._totals.input_tokens - cached),
-            output_tokens=self._totals.output_tokens,
-            cached_tokens=cached,
-        )
-        return totals.since(earlier), totals
 
 
 def _classify(sentence: str) -> OutcomeKind | None:

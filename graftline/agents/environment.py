@@ -38,8 +38,11 @@ CACHES = (
 AGENT_NAME = "graftline agent"
 AGENT_EMAIL = "agent@graftline.invalid"
 
-_NOT_FOR_TASKS = frozenset((*NETWORK, "HOME", "NODE_OPTIONS", "BUN_OPTIONS"))
-_NOT_FOR_TASKS_PREFIXES = ("ANTHROPIC_", "CLAUDE", "CODEX_", "OPENAI_", "GRAFTLINE_", "LD_", "DYLD_")
+_NOT_FOR_TASKS = frozenset((*NETWORK, "HOME", "NODE_OPTIONS", "NODE_TLS_REJECT_UNAUTHORIZED", "BUN_OPTIONS"))
+_NOT_FOR_TASKS_PREFIXES = (
+    *("ANTHROPIC_", "CLAUDE", "CODEX_", "OPENAI_", "QWEN_", "GEMINI_", "GOOGLE_GEMINI_", "GOOGLE_GENAI_", "OPENCODE_"),
+    *("GRAFTLINE_", "LD_", "DYLD_"),
+)
 
 
 def refused_names(task_env: Mapping[str, str]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ _ABOVE_STATUS: tuple[tuple[OutcomeKind, re.Pattern[str]], ...] = (
         OutcomeKind.BILLING,
         re.compile(
             r"credit balance is too low|insufficient_quota|exceeded your current quota"
-            r"|quota exceeded\. check your plan",
+            r"|quota exceeded\. check your plan|billing is not enabled",
             re.IGNORECASE,
         ),
     ),
@@ -81,7 +81,7 @@ _BY_TEXT: tuple[tuple[OutcomeKind, re.Pattern[str]], ...] = (
         OutcomeKind.TRANSIENT,
         re.compile(
             r"internal server error|stream (disconnected|ended)|without a finish reason|ECONNRESET|ECONNREFUSED"
-            r"|ENOTFOUND|ETIMEDOUT|fetch failed|connection (error|failed)|empty response",
+            r"|ENOTFOUND|ETIMEDOUT|fetch failed|connection (error|failed)|cannot connect to api|empty response",
             re.IGNORECASE,
         ),
     ),

@@ -1,13 +1,12 @@
 """The Gemini CLI, headless, in a worktree of its own (flags verified with 0.61.0).
 
-Nothing that the repository holds is executed or believed but its GEMINI.md: the CLI reads its settings, and with them
-hooks and MCP servers, and `.env` files while it takes the worktree for untrusted, and trusts it for its tools later on.
+Nothing that the repository holds is executed or believed: the CLI reads its settings, and with them hooks and MCP
+servers, while it takes the worktree for untrusted, and trusts it, for tools and GEMINI.md, only later.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from graftline.agents.backend import Assignment, Capabilities, Invocation, Probe
 from graftline.agents.environment import agent_environment, named_variables
@@ -30,19 +29,6 @@ PINNED = {
     # Counts until `--skip-trust` is read, which is after the repository's settings and .env files would have been.
     "GEMINI_CLI_TRUST_WORKSPACE": "false",
 }
-LOGIN_FILES = ("oauth_creds.json", "gemini-credentials.json")
-
-
-@dataclass(frozen=True)
-class _Access:
-    """How the CLI reaches its model: by variables, or by the person's own login when `login_home` is set."""
-
-    variables: dict[str, str]
-    login_home: dict[str, str]
-
-    @property
-    def is_vertex(self) -> bool:
-        return self.variables["GOOGLE_GENAI_USE_VERTEXAI"] == "true"
 
 
 class GeminiBackend:
@@ -56,12 +42,11 @@ class GeminiBackend:
         self.profile = profile
 
     def provider(self, environ: Mapping[str, str]) -> str:
-        """The host of the API: Gemini's own, Vertex AI's, or the one that a login goes to."""
+        """The host of the API: Gemini's own, or Vertex AI's."""
         access = self._access(environ)
-        if access.is_vertex:
-            return host_of(access.variables["GOOGLE_VERTEX_BASE_URL"], "aiplatform.googleapis.com")
-        default = "cloudcode-pa.googleapis.com" if access.login_home else "generativelanguage.googleapis.com"
-        return host_of(access.variables["GOOGLE_GEMINI_BASE_URL"], default)
+        if _is_vertex(access):
+            return host_of(access["GOOGLE_VERTEX_BASE_URL"], "aiplatform.googleapis.com")
+        return host_of(access["GOOGLE_GEMINI_BASE_URL"], "generativelanguage.googleapis.com")
 
     async def probe(self, environ: Mapping[str, str]) -> Probe:
         """Find the CLI, ask it for its version and look for credentials; nothing is sent to the provider."""
@@ -69,32 +54,27 @@ class GeminiBackend:
         probe = await probe_cli(
             self.type, self.profile.binary, environ, tested=TESTED, install=install, variables=PINNED
         )
-        login_home = self._access(environ).login_home
-        login = _login_file(login_home)
-        problems, notes = [*probe.problems], [*probe.notes]
-        if login_home and login is None:
-            problems.append(
-                "no credentials: set GEMINI_API_KEY, or `api_key` of the profile, or run `gemini` and log in"
-            )
-        elif login is not None:
-            notes.append(f"no API key is set: agents use your own login and user settings ({login.parent})")
-            if self.profile.max_turns is not None:
-                problems.append(
-                    "`max_turns` needs an API key: with your own login the CLI reads your own settings, "
-                    f"where it is `model.maxSessionTurns` ({login.parent / 'settings.json'})"
-                )
-        return replace(probe, problems=tuple(problems), notes=tuple(notes))
+        access = self._access(environ)
+        if _is_vertex(access):
+            return replace(probe, access="Vertex AI")
+        if access["GEMINI_API_KEY"]:
+            return replace(probe, access="GEMINI_API_KEY" if self.profile.api_key is None else "api_key of the profile")
+        problem = (
+            "no credentials: set GEMINI_API_KEY, or `api_key` of the profile, or the variables of Vertex AI; "
+            "a login of your own is not used"
+        )
+        return replace(probe, problems=(*probe.problems, problem))
 
     def invocation(self, assignment: Assignment) -> Invocation:
         """The verified command line; credentials by environment, the prompt by stdin, the rest in a settings file."""
         access = self._access(assignment.environ)
-        place = access.login_home or {"GEMINI_CLI_HOME": str(assignment.home)}
-        folder = _cli_folder(place)
         return Invocation(
-            argv=(find_program(self.profile.binary, assignment.environ), *self._arguments(assignment, folder)),
-            env=agent_environment(assignment, self.profile, pinned={**access.variables, **place, **PINNED}),
+            argv=(find_program(self.profile.binary, assignment.environ), *self._arguments(assignment)),
+            env=agent_environment(
+                assignment, self.profile, pinned={**access, **PINNED, "GEMINI_CLI_HOME": str(assignment.home)}
+            ),
             stdin=assignment.prompt.encode(errors="replace"),
-            files={} if access.login_home else {folder / "settings.json": self._settings(is_vertex=access.is_vertex)},
+            files={assignment.home / ".gemini" / "settings.json": self._settings(is_vertex=_is_vertex(access))},
         )
 
     def transcript(self, assignment: Assignment) -> GeminiTranscript:
@@ -102,15 +82,13 @@ class GeminiBackend:
         del assignment  # one call's output is like any other's
         return GeminiTranscript()
 
-    def _arguments(self, assignment: Assignment, folder: Path) -> list[str]:
+    def _arguments(self, assignment: Assignment) -> list[str]:
         # An empty prompt beside the one on stdin, to which it is appended, tells the CLI that nobody is there to talk.
         arguments = ["-p", "", "--output-format", "stream-json", "--approval-mode", "yolo", "--skip-trust"]
         if self.profile.model:
             arguments += ["--model", self.profile.model]
         if assignment.session is not None:
-            record = find_record(folder, assignment.session.id)
-            # Without one the CLI is to say so, rather than to begin again in silence.
-            arguments += ["--session-file", str(record)] if record else ["--resume", assignment.session.id]
+            arguments += ["--resume", assignment.session.id]
         elif assignment.session_id:
             arguments += ["--session-id", assignment.session_id]
         return arguments
@@ -118,51 +96,29 @@ class GeminiBackend:
     def _settings(self, *, is_vertex: bool) -> bytes:
         limit = {} if self.profile.max_turns is None else {"model": {"maxSessionTurns": self.profile.max_turns}}
         settings = {
-            # Beside a base URL the CLI does not guess it.
-            "security": {"auth": {"selectedType": "vertex-ai" if is_vertex else "gemini-api-key"}},
+            # Beside a base URL the CLI does not guess the type. It is not to check the credentials it has: for that it
+            # takes every variable from .env files that is not set yet, those of the repository too.
+            "security": {"auth": {"selectedType": "vertex-ai" if is_vertex else "gemini-api-key", "useExternal": True}},
             "privacy": {"usageStatisticsEnabled": False},
             "general": {"enableAutoUpdate": False, "maxAttempts": MAX_ATTEMPTS},
             **limit,
         }
         return json.dumps(settings, indent=2).encode()
 
-    def _access(self, environ: Mapping[str, str]) -> _Access:
+    def _access(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """How the CLI reaches its model; what is not set is set to nothing, lest a .env file should fill it in."""
         profile = self.profile
-        # What is not set is set to nothing: the CLI fills gaps from .env files, those of the repository too.
-        variables = {
-            **dict.fromkeys(ACCESS, ""),
-            **named_variables(environ, ACCESS),
-            **{name: value for name, value in profile.env.items() if name in ACCESS},
-        }
-        is_vertex = variables["GOOGLE_GENAI_USE_VERTEXAI"] == "true"
+        stated = {name: value for name, value in profile.env.items() if name in ACCESS}
+        access = {**dict.fromkeys(ACCESS, ""), **named_variables(environ, ACCESS), **stated}
+        key, other, address = "GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL"
+        if _is_vertex(access):
+            key, other, address = other, key, "GOOGLE_VERTEX_BASE_URL"
         if profile.api_key is not None:
-            ours, other = "GEMINI_API_KEY", "GOOGLE_API_KEY"
-            if is_vertex:
-                ours, other = other, ours
-            variables |= {ours: profile.api_key.get_secret_value(), other: ""}
+            access |= {key: profile.api_key.get_secret_value(), other: ""}
         if profile.base_url:
-            variables["GOOGLE_VERTEX_BASE_URL" if is_vertex else "GOOGLE_GEMINI_BASE_URL"] = profile.base_url
-        if variables["GEMINI_API_KEY"] or is_vertex:
-            return _Access(variables, login_home={})
-        return _Access(variables, login_home=named_variables(environ, ("HOME", "GEMINI_CLI_HOME")))
+            access[address] = profile.base_url
+        return {**access, **stated}
 
 
-def find_record(folder: Path, session_id: str) -> Path | None:
-    """The record of a session in the CLI's folder.
-
-    By its id the CLI finds a session only in the working folder where it was held; another attempt works in another.
-    """
-    end = f"-{session_id[:8]}.jsonl"
-    found = [path for path in folder.glob("tmp/*/chats/session-*.jsonl") if path.name.endswith(end) and path.is_file()]
-    # Beside the record of a session that went on with an earlier one lies a second one, which stays as good as empty.
-    return max(found, key=lambda path: path.stat().st_size, default=None)
-
-
-def _cli_folder(place: Mapping[str, str]) -> Path:
-    """Where the CLI keeps everything: below GEMINI_CLI_HOME, or HOME."""
-    return Path(place.get("GEMINI_CLI_HOME") or place.get("HOME") or "/nonexistent") / ".gemini"
-
-
-def _login_file(login_home: Mapping[str, str]) -> Path | None:
-    """The file that shows a login of the person."""
-    return next((path for name in LOGIN_FILES if (path := _cli_folder(login_home) / name).is_file()), None)
+def _is_vertex(access: Mapping[str, str]) -> bool:
+    return access["GOOGLE_GENAI_USE_VERTEXAI"] == "true"

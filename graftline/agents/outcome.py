@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeVar
 
+from graftline.agents.tiers import Tier
+
 
 class OutcomeKind(StrEnum):
     """How one agent call ended. Every kind has one policy (`POLICIES`)."""
@@ -80,7 +82,10 @@ SAME_WORKTREE = frozenset({Policy.RESUME, Policy.GO_ON, Policy.WAIT, Policy.ASK_
 
 @dataclass(frozen=True)
 class Usage:
-    """What one call used; None means the CLI did not say, which is not zero."""
+    """What one call used; None means the CLI did not say, which is not zero.
+
+    `input_tokens` were read anew, `cached_tokens` from a cache: none is counted in both.
+    """
 
     cost_usd: float | None = None
     input_tokens: int | None = None
@@ -117,7 +122,8 @@ class AgentOutcome:
     `kind` is never `NO_CHANGE` for an agent that merely changed nothing: whoever looks at the worktree decides that
     (`declared_no_change` holds the reason of a `NO-CHANGE: reason` line in the last message, or None). `usage` is this
     call's own; `session_usage` is what the CLI has counted up over the whole session, where that is what it reports.
-    `retry_at` is when the provider said it would take requests again.
+    `retry_at` is when the provider said it would take requests again. `called` is false of an attempt that ended before
+    its agent was started.
     """
 
     kind: OutcomeKind
@@ -125,6 +131,8 @@ class AgentOutcome:
     last_message: str = ""
     declared_no_change: str | None = None
     usage: Usage = field(default_factory=Usage)
+    profile: str = ""
+    tier: Tier | None = None
     backend: str = ""
     version: str = ""
     model: str = ""
@@ -133,3 +141,4 @@ class AgentOutcome:
     retry_at: datetime | None = None
     exit_status: int | None = None
     seconds: float = 0.0
+    called: bool = True

@@ -40,7 +40,9 @@ async def probe_cli(
         problem = f"{binary!r} is not an executable file on PATH: {install} or set `binary`"
         return Probe(kind, binary, problems=(problem,))
     version, problem = await ask_version(found, environ, variables=variables)
-    return Probe(kind, found, version, (problem,) if problem else (), untested(version, tested))
+    notes = untested(version, tested)
+    is_tested = bool(version) and not notes
+    return Probe(kind, found, version, (problem,) if problem else (), notes, is_tested)
 
 
 async def ask_version(

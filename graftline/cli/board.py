@@ -52,6 +52,7 @@ def open_board(graph: Graph | None, *, quiet: bool) -> Iterator[Board]:
 LASTING = frozenset(
     {
         EventKind.WARNING,
+        EventKind.COST_WARNING,
         EventKind.VERIFY_ENDED,
         EventKind.MERGE_DONE,
         EventKind.HEAL_DROPPED,
@@ -150,6 +151,7 @@ _STATES = {
     EventKind.QUESTION_ASKED: "asking",
     EventKind.TASK_SUCCEEDED: "done",
     EventKind.TASK_FAILED: "failed",
+    EventKind.TASK_STOPPED: "stopped",
     EventKind.TASK_SKIPPED: "skipped",
 }
 _STYLES = {
@@ -158,5 +160,6 @@ _STYLES = {
     "asking": "bold yellow",
     "done": "green",
     "failed": "red",
+    "stopped": "yellow",
     "skipped": "yellow",
 }

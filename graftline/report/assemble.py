@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from pydantic import JsonValue
 
+from graftline.caps import Scope
 from graftline.journal import Entry, EventKind
 from graftline.ledger import Account
 from graftline.pinned import PinnedRun
@@ -18,6 +19,7 @@ from graftline.questions import open_questions
 from graftline.records import AttemptRecord, AttemptState, heal_records, task_records
 from graftline.report.model import (
     AttemptReport,
+    CapReport,
     ConflictReport,
     HealOutcome,
     HealReport,
@@ -53,6 +55,7 @@ class History:
     salvage: dict[str, Entry] = field(default_factory=dict)
     statuses: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    caps_reached: dict[tuple[str, ...], CapReport] = field(default_factory=dict)
     ended: Entry | None = None
 
     @property
@@ -86,13 +89,10 @@ def read_history(entries: Sequence[Entry]) -> History:
                 history.started.add(entry.task or "")
                 history.task_ends.pop(entry.task or "", None) if entry.data.get("round") == 0 else None
                 history.statuses.pop(entry.task or "", None)
-            case EventKind.TASK_SUCCEEDED | EventKind.TASK_FAILED | EventKind.TASK_SKIPPED:
+            case EventKind.TASK_SUCCEEDED | EventKind.TASK_FAILED | EventKind.TASK_STOPPED | EventKind.TASK_SKIPPED:
                 history.task_ends[entry.task or ""] = entry
-            case EventKind.MERGE_DONE if entry.data["of"] == "tasks":
-                history.integration = entry
-            case EventKind.MERGE_DONE if entry.data["of"] == "heals":
-                for one in _items(entry.data["conflicts"]):
-                    history.heal_conflicts.add((_int(entry.data["round"]), str(one["task"])))
+            case EventKind.MERGE_DONE:
+                _merge(history, entry)
             case EventKind.VERIFY_ENDED:
                 history.verifications.append(entry)
             case EventKind.HEAL_ENDED:
@@ -104,6 +104,8 @@ def read_history(entries: Sequence[Entry]) -> History:
                 history.landing = entry
             case EventKind.SALVAGED:
                 history.salvage[str(entry.data["ref"])] = entry
+            case EventKind.CAP_REACHED:
+                _reach_cap(history, entry)
             case EventKind.RUN_ENDED:
                 history.ended = entry
             case _:
@@ -111,10 +113,25 @@ def read_history(entries: Sequence[Entry]) -> History:
     return history
 
 
+def _merge(history: History, entry: Entry) -> None:
+    if entry.data["of"] == "tasks":
+        history.integration = entry
+        return
+    for one in _items(entry.data["conflicts"]):
+        history.heal_conflicts.add((_int(entry.data["round"]), str(one["task"])))
+
+
+def _reach_cap(history: History, entry: Entry) -> None:
+    """Note a cap: once per task whose agent ran into it, else the last call there was no room for."""
+    reached = CapReport.model_validate({**entry.data, "task": entry.task})
+    is_tasks_own = reached.called or reached.cap is Scope.TASK
+    history.caps_reached[reached.cap, reached.task or "" if is_tasks_own else ""] = reached
+
+
 def _hear(history: History, entry: Entry) -> None:
     """Take in what was said for people."""
     match entry.event:
-        case EventKind.WARNING:
+        case EventKind.WARNING | EventKind.COST_WARNING:
             history.warnings.append(str(entry.data["text"]))
         case EventKind.AGENT_LOOPING:
             history.warnings.append(describe(entry))
@@ -131,6 +148,7 @@ def _enter_again(history: History) -> None:
     history.verifications.clear()
     history.heal_conflicts.clear()
     history.dropped_rounds.clear()
+    history.caps_reached.clear()
     for task, end in list(history.task_ends.items()):
         if end.event is not EventKind.TASK_SUCCEEDED:
             del history.task_ends[task]
@@ -182,6 +200,8 @@ def assemble_report(
         cost_usd=account.cost_usd,
         cost_known_usd=account.known_usd,
         unknown_calls=account.unknown_calls,
+        cost_unknown_usd=account.unknown_usd,
+        caps_reached=tuple(history.caps_reached.values()),
         seconds=worked_seconds(entries) + max(0.0, running_seconds),
         tasks=tasks,
         tests=TestReport.model_validate(tests) if tests else None,
@@ -231,6 +251,8 @@ def task_report(spec: TaskSpec, folder: RunFolder, history: History, *, is_over:
         attempts=tuple(
             AttemptReport(
                 number=record.number,
+                profile=record.profile,
+                tier=record.tier,
                 backend=record.backend,
                 version=record.version,
                 model=record.model,
@@ -266,6 +288,9 @@ def task_state(
     reason = str(end.data.get("reason", ""))
     if end.event is EventKind.TASK_FAILED:
         return TaskState.FAILED, reason
+    if end.event is EventKind.TASK_STOPPED:
+        was_called = any(record.state is not AttemptState.NOT_CALLED for record in records)
+        return (TaskState.CANCELLED if was_called else TaskState.NOT_RUN), reason
     if end.event is EventKind.TASK_SKIPPED:
         return (TaskState.NOT_RUN if reason.startswith(NOT_STARTED) else TaskState.SKIPPED), reason
     done = next((record for record in reversed(records) if record.is_done), None)

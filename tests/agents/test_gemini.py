@@ -1,4 +1,4 @@
-"""The Gemini command line, its credentials, its settings file and the records of its sessions."""
+"""The Gemini command line, its credentials, its settings file and its sessions."""
 
 import json
 import uuid
@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from graftline.agents.backend import Assignment, Session
-from graftline.agents.gemini import ACCESS, GeminiBackend, find_record
+from graftline.agents.gemini import ACCESS, GeminiBackend
 from graftline.agents.profiles import GeminiProfile
 
 SESSION = str(uuid.UUID(int=7))
@@ -49,31 +49,21 @@ def test_settings_file_says_what_no_flag_can(assignment: Assignment) -> None:
 
 def access(profile: GeminiProfile, assignment: Assignment, **environ: str) -> dict[str, str]:
     """What of the variables that decide about credentials the CLI gets with a value."""
-    given = replace(assignment, environ={"PATH": "/usr/bin:/bin", "HOME": "/home/person", **environ})
+    given = replace(assignment, environ={"PATH": "/usr/bin:/bin", **environ})
     call = GeminiBackend(profile).invocation(given)
     assert set(ACCESS) <= set(call.env), "what is not set could be set by a file of the repository"
-    return {name: value for name in (*ACCESS, "GEMINI_CLI_HOME", "HOME") if (value := call.env.get(name, ""))}
+    return {name: value for name in ACCESS if (value := call.env[name])}
 
 
-def test_profile_goes_before_the_environment_and_a_key_before_the_login(assignment: Assignment) -> None:
-    private = {"GEMINI_CLI_HOME": str(assignment.home), "HOME": str(assignment.home)}
+def test_key_and_address_of_the_profile_go_before_those_of_the_environment(assignment: Assignment) -> None:
     environ = {"GEMINI_API_KEY": "key-env", "GOOGLE_GEMINI_BASE_URL": "http://env"}
     profile = GeminiProfile(api_key=SecretStr("key-profile"), base_url="http://profile")
-    assert access(GeminiProfile(), assignment, **environ) == {**private, **environ}
+    assert access(GeminiProfile(), assignment, **environ) == environ
     assert access(profile, assignment, **environ, GOOGLE_API_KEY="other") == {
-        **private,
         "GEMINI_API_KEY": "key-profile",
         "GOOGLE_GEMINI_BASE_URL": "http://profile",
     }
-    assert access(GeminiProfile(env={"GEMINI_API_KEY": "key-env"}), assignment) == {
-        **private,
-        "GEMINI_API_KEY": "key-env",
-    }
-    assert access(GeminiProfile(), assignment) == {"HOME": "/home/person"}
-    assert access(GeminiProfile(), assignment, GEMINI_CLI_HOME="/home/g") == {
-        "HOME": "/home/person",
-        "GEMINI_CLI_HOME": "/home/g",
-    }
+    assert access(GeminiProfile(env={"GEMINI_API_KEY": "key"}), assignment) == {"GEMINI_API_KEY": "key"}
 
 
 def test_vertex_ai_has_a_key_an_address_and_a_setting_of_its_own(assignment: Assignment) -> None:
@@ -85,7 +75,7 @@ def test_vertex_ai_has_a_key_an_address_and_a_setting_of_its_own(assignment: Ass
         "GOOGLE_VERTEX_BASE_URL": "http://v",
     }
     ((_, settings),) = GeminiBackend(profile).invocation(assignment).files.items()
-    assert json.loads(settings)["security"] == {"auth": {"selectedType": "vertex-ai"}}
+    assert json.loads(settings)["security"] == {"auth": {"selectedType": "vertex-ai", "useExternal": True}}
 
 
 @pytest.mark.parametrize(
@@ -95,51 +85,31 @@ def test_vertex_ai_has_a_key_an_address_and_a_setting_of_its_own(assignment: Ass
         ({"GEMINI_API_KEY": "k", "GOOGLE_GEMINI_BASE_URL": "http://u@proxy:81/x"}, "proxy:81"),
         ({"GOOGLE_GENAI_USE_VERTEXAI": "true"}, "aiplatform.googleapis.com"),
         ({"GOOGLE_GENAI_USE_VERTEXAI": "true", "GOOGLE_VERTEX_BASE_URL": "https://eu.example"}, "eu.example"),
-        ({"HOME": "/home/person"}, "cloudcode-pa.googleapis.com"),
     ],
 )
 def test_provider_is_the_host_that_is_asked(environ: dict[str, str], host: str) -> None:
     assert GeminiBackend(GeminiProfile()).provider(environ) == host
 
 
-def test_own_login_leaves_the_own_settings_alone(assignment: Assignment) -> None:
-    given = replace(assignment, environ={"PATH": "/usr/bin:/bin", "HOME": "/home/person"})
-    assert GeminiBackend(GeminiProfile()).invocation(given).files == {}
-
-
-def test_session_goes_on_in_another_working_folder(assignment: Assignment) -> None:
-    chats = assignment.home / ".gemini" / "tmp" / "w" / "chats"
-    chats.mkdir(parents=True)
-    record = chats / "session-2026-11-26T06-29-00000000.jsonl"
-    record.write_text("{}\n" * 9)
-    (chats / "session-2026-11-26T06-30-00000000.jsonl").write_text("{}\n")
-    (chats / "session-2026-11-26T06-29-11111111.jsonl").write_text("{}\n" * 99)
-    going_on = replace(assignment, session=Session(id=SESSION))
+def test_session_goes_on_under_its_id(assignment: Assignment) -> None:
+    going_on = replace(assignment, session=Session(id="earlier"))
     arguments = GeminiBackend(GeminiProfile()).invocation(going_on).argv
-    assert (arguments[-2:], "--session-id" in arguments) == (("--session-file", str(record)), False)
+    assert (arguments[-2:], "--session-id" in arguments) == (("--resume", "earlier"), False)
 
 
-@pytest.mark.parametrize("session_id", ["22222222", "", "*", "../../..", "x" * 500])
-def test_session_without_a_record_is_left_to_the_cli_to_refuse(assignment: Assignment, session_id: str) -> None:
-    (assignment.home / ".gemini" / "tmp" / "w" / "chats").mkdir(parents=True)
-    assert find_record(assignment.home / ".gemini", session_id) is None
-    going_on = replace(assignment, session=Session(id=session_id))
-    assert GeminiBackend(GeminiProfile()).invocation(going_on).argv[-2:] == ("--resume", session_id)
-
-
-async def test_probe_misses_credentials_and_says_when_it_uses_a_login(
-    assignment: Assignment, cli: MakeCli, tmp_path: Path
+@pytest.mark.parametrize(
+    ("environ", "profile", "access"),
+    [
+        ({}, GeminiProfile(), ""),
+        ({"GEMINI_API_KEY": "k"}, GeminiProfile(), "GEMINI_API_KEY"),
+        ({"GEMINI_API_KEY": "k"}, GeminiProfile(api_key=SecretStr("k")), "api_key of the profile"),
+        ({"GOOGLE_GENAI_USE_VERTEXAI": "true"}, GeminiProfile(), "Vertex AI"),
+    ],
+)
+async def test_probe_names_the_credentials_or_misses_them(
+    environ: dict[str, str], profile: GeminiProfile, access: str, assignment: Assignment, cli: MakeCli
 ) -> None:
     cli("echo 0.61.0")
-    environ = {"PATH": assignment.environ["PATH"], "HOME": str(tmp_path / "person")}
-    backend = GeminiBackend(GeminiProfile())
-    without = await backend.probe(environ)
-    (tmp_path / "person" / ".gemini").mkdir(parents=True)
-    (tmp_path / "person" / ".gemini" / "oauth_creds.json").write_text("{}")
-    with_login = await backend.probe(environ)
-    limited = await GeminiBackend(GeminiProfile(max_turns=3)).probe(environ)
-    with_key = await GeminiBackend(GeminiProfile(max_turns=3)).probe({**environ, "GEMINI_API_KEY": "k"})
-    assert [problem.partition(":")[0] for problem in without.problems] == ["no credentials"]
-    assert (with_login.problems, [note.partition(":")[0] for note in with_login.notes]) == ((), ["no API key is set"])
-    assert ["`max_turns` needs an API key" in problem for problem in limited.problems] == [True]
-    assert (with_key.version, with_key.problems, with_key.notes) == ("0.61.0", (), ())
+    probe = await GeminiBackend(profile).probe({"PATH": assignment.environ["PATH"], **environ})
+    assert (probe.version, probe.access) == ("0.61.0", access)
+    assert [problem.partition(":")[0] for problem in probe.problems] == ([] if access else ["no credentials"])

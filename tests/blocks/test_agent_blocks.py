@@ -14,6 +14,8 @@ from graftline.agents.profiles import (
     CodexProfile,
     CommandProfile,
     GeminiProfile,
+    OpenCodeProfile,
+    QwenProfile,
 )
 from graftline.blocks import (
     AgentBlock,
@@ -21,6 +23,8 @@ from graftline.blocks import (
     Codex,
     Command,
     Gemini,
+    OpenCode,
+    Qwen,
     to_profile,
 )
 
@@ -35,6 +39,7 @@ EXAMPLES: list[tuple[AgentBlock, AnyProfile]] = [
     ),
     (ClaudeCode(), ClaudeCodeProfile()),
     (Codex(), CodexProfile()),
+    (Qwen(model="qwen3-coder", max_turns=60), QwenProfile(model="qwen3-coder", max_turns=60)),
     (Codex(base_url="http://127.0.0.1:11434/v1"), CodexProfile(base_url="http://127.0.0.1:11434/v1")),
     (
         ClaudeCode(model="sonnet", max_turns=60, api_key=SecretStr("sk-very-secret")),
@@ -43,6 +48,10 @@ EXAMPLES: list[tuple[AgentBlock, AnyProfile]] = [
     (
         Gemini(model="gemini-2.5-pro", max_turns=60, api_key=SecretStr("sk-very-secret")),
         GeminiProfile(model="gemini-2.5-pro", max_turns=60, api_key=SecretStr("sk-very-secret")),
+    ),
+    (
+        OpenCode(model="qwen3-coder", base_url="http://localhost:11434/v1"),
+        OpenCodeProfile(model="qwen3-coder", base_url="http://localhost:11434/v1"),
     ),
 ]
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 import pytest
 
+from graftline.ledger import Ledger
 from graftline.server import Server, client_environment, read_address
 from tests.cli.conftest import ROOT, SECONDS, MakeProject, Project
-from tests.prefect_api import FINAL, Api, Row
+from tests.prefect_api import FINAL, Api, Row, api_at
 
 pytestmark = pytest.mark.prefect
 
@@ -64,8 +64,8 @@ def prefect(served_state_dir: Path, installed: Path, tmp_path_factory: pytest.Te
     env = {**os.environ, "PYTHONPATH": str(installed), "GRAFTLINE_STATE_DIR": str(served_state_dir)}
     env |= {**client_environment(server), "PREFECT_WORKER_QUERY_SECONDS": "1"}
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    with httpx.Client(base_url=address.api_url) as rest:
-        prefect = Prefect(env, elsewhere, Api(rest))
+    with api_at(address.api_url) as api:
+        prefect = Prefect(env, elsewhere, api)
         prefect.run("prefect", "work-pool", "create", "agents", "--type", "process")
         start = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "agents"]
         worker = subprocess.Popen(start, cwd=elsewhere, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
@@ -111,6 +111,8 @@ def test_a_worker_lands_what_a_command_another_system_and_a_schedule_ask_for(
     for name, tag in (("command", "command"), ("rest", "rest"), ("schedule", ON_SCHEDULE)):
         run = prefect.run_with(tag, *FINAL)
         assert (run["state_type"], run["deployment_id"]) == ("COMPLETED", wheel["id"]), run
+        calls = Ledger.open(served_state_dir).account(str(run["id"])).calls
+        assert [(call.deployment, call.profile) for call in calls] == [(wheel["id"], "scripted")]
         assert projects[name].git("show", "main:new.txt") == "content"
     refused = prefect.run_with("refused", *FINAL)
     assert refused["state_name"] == "Failed"

@@ -35,7 +35,10 @@ def test_report_tells_what_happened_and_ends_with_the_next_command(make_report: 
         "Kept work: api: refs/graftline/1/salvage/api/1 at ffffffffffff",
         "Note: what it was",
         "Tests: python -m pytest 'what it was' ended with 1: 11 passed, 1 failed; 1 failed before this run",
-        "Cost: $0.36 and 1 call of unknown cost in 1 h 6 min",
+        "Cost: $0.36 and 1 call of unknown cost (counted as $0.50) in 1 h 6 min",
+        "Cap: the run's cap of $1.00 leaves $0.14, and the next call counts as $0.50; resume with a higher --max-cost",
+        "Cap: the agent of what it was used up the $0.30 it was given of the task's cap of $0.40; "
+        "raise [cost] task_usd and resume with --yes",
         "Result: on branch graftline/fix-login-111111; main was not moved",
         "Partial: what it was",
         "Go on: graftline resume fix-login-111111",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tests.agents.stands import claude_code, codex, command, gemini
+from tests.agents.stands import claude_code, codex, command, gemini, opencode, qwen
 from tests.agents.stands.stand import Stand
 
 STANDS: Mapping[str, Stand] = {
@@ -10,4 +10,6 @@ STANDS: Mapping[str, Stand] = {
     "codex": codex.STAND,
     "command": command.STAND,
     "gemini": gemini.STAND,
+    "opencode": opencode.STAND,
+    "qwen": qwen.STAND,
 }
