@@ -1,5 +1,14 @@
 """Prefect blocks: what a user configures in the UI. `prefect block register -m graftline.blocks` makes them known."""
 
-from graftline.blocks.agents import AGENT_BLOCKS, AgentBlock, ClaudeCode, Command, to_profile
+from graftline.blocks.agents import (
+    AGENT_BLOCKS,
+    AgentBlock,
+    Aider,
+    ClaudeAgentSdk,
+    ClaudeCode,
+    Command,
+    Cursor,
+    to_profile,
+)
 
-__all__ = ["AGENT_BLOCKS", "AgentBlock", "ClaudeCode", "Command", "to_profile"]
+__all__ = ["AGENT_BLOCKS", "AgentBlock", "Aider", "ClaudeAgentSdk", "ClaudeCode", "Command", "Cursor", "to_profile"]

@@ -9,15 +9,52 @@ from typing import ClassVar
 from prefect.blocks.core import Block
 from pydantic import ConfigDict
 
-from graftline.agents.profiles import PROFILE_TYPES, AnyProfile, ClaudeCodeProfile, CommandProfile
+from graftline.agents.profiles import (
+    PROFILE_TYPES,
+    AiderProfile,
+    AnyProfile,
+    ClaudeAgentSdkProfile,
+    ClaudeCodeProfile,
+    CommandProfile,
+    CursorProfile,
+)
+
+
+class Aider(AiderProfile, Block):
+    """A profile of aider that flows load by the block's name."""
+
+    # Again here, because Block's own default allows extras: a typo would pass in silence, and Prefect's API would
+    # refuse a reference to a saved block without required fields (the reference itself validates as an inline block).
+    model_config = ConfigDict(extra="forbid")
+
+    _block_type_name: ClassVar[str | None] = "Graftline Aider"
+    _block_type_slug: ClassVar[str | None] = "graftline-aider"
+    _description: ClassVar[str | None] = "A profile of aider: model, key, address and environment."
+    _code_example: ClassVar[str | None] = (
+        '```python\nfrom graftline.blocks import Aider\n\nAider(model="openai/gpt-5").save("one-shot")\n```'
+    )
+
+
+class ClaudeAgentSdk(ClaudeAgentSdkProfile, Block):
+    """A profile of the Claude Agent SDK that flows load by the block's name."""
+
+    model_config = ConfigDict(extra="forbid")  # as above
+
+    _block_type_name: ClassVar[str | None] = "Graftline Claude Agent SDK"
+    _block_type_slug: ClassVar[str | None] = "graftline-claude-agent-sdk"
+    _description: ClassVar[str | None] = "A profile of the Claude Agent SDK: model, limits, key and environment."
+    _code_example: ClassVar[str | None] = (
+        "```python\n"
+        "from graftline.blocks import ClaudeAgentSdk\n\n"
+        'ClaudeAgentSdk(model="sonnet", max_turns=60).save("builder")\n'
+        "```"
+    )
 
 
 class ClaudeCode(ClaudeCodeProfile, Block):
     """A profile of the Claude Code CLI that flows load by the block's name."""
 
-    # Again here, because Block's own default allows extras: a typo would pass in silence, and Prefect's API would
-    # refuse a reference to a saved block without required fields (the reference itself validates as an inline block).
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid")  # as above
 
     _block_type_name: ClassVar[str | None] = "Graftline Claude Code"
     _block_type_slug: ClassVar[str | None] = "graftline-claude-code"
@@ -46,8 +83,21 @@ class Command(CommandProfile, Block):
     )
 
 
-AgentBlock = ClaudeCode | Command
-AGENT_BLOCKS: tuple[type[AgentBlock], ...] = (ClaudeCode, Command)
+class Cursor(CursorProfile, Block):
+    """A profile of the Cursor CLI that flows load by the block's name."""
+
+    model_config = ConfigDict(extra="forbid")  # as above
+
+    _block_type_name: ClassVar[str | None] = "Graftline Cursor"
+    _block_type_slug: ClassVar[str | None] = "graftline-cursor"
+    _description: ClassVar[str | None] = "A profile of the Cursor CLI: model, key and environment."
+    _code_example: ClassVar[str | None] = (
+        '```python\nfrom graftline.blocks import Cursor\n\nCursor(model="auto").save("editor")\n```'
+    )
+
+
+AgentBlock = Aider | ClaudeAgentSdk | ClaudeCode | Command | Cursor
+AGENT_BLOCKS: tuple[type[AgentBlock], ...] = (Aider, ClaudeAgentSdk, ClaudeCode, Command, Cursor)
 
 
 def to_profile(block: AgentBlock) -> AnyProfile:

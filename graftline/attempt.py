@@ -33,7 +33,9 @@ from graftline.sealing import undo_sealed_edits
 from graftline.workspace import cut_workspace, set_up
 
 BUDGET_DETAIL = "the run's cap leaves nothing for another call"
-CACHES = frozenset({"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"})
+CACHES = frozenset(
+    {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".aider.tags.cache.v4"}
+)
 NOT_CALLED = Usage(cost_usd=0.0)
 """What an attempt used whose agent was never started: a known nothing."""
 

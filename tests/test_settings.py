@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from graftline.agents.profiles import ClaudeCodeProfile, CommandProfile
+from graftline.agents.profiles import PROFILE_TYPES, ClaudeCodeProfile, CommandProfile
 from graftline.errors import SettingsError
 from graftline.settings import Effective, Settings, load_settings, public_dump
 
@@ -177,14 +177,14 @@ def test_all_problems_come_at_once(tmp_path: Path) -> None:
         'GRAFTLINE_TEST__COMMAND: must be JSON, such as ["uv", "sync"] for a list or {"a": 1} for a table',
         "graftline.toml:3: 'agent.max_concurrent' should be greater than or equal to 1",
         "graftline.toml:4: 'agents.command.command' is missing",
-        "graftline.toml:6: 'agents.other' has an unknown type; it is one of claude-code, command",
-        "graftline.toml:8: 'agents.third' needs a type: one of claude-code, command",
+        f"graftline.toml:6: 'agents.other' has an unknown type; it is one of {', '.join(PROFILE_TYPES)}",
+        f"graftline.toml:8: 'agents.third' needs a type: one of {', '.join(PROFILE_TYPES)}",
         "graftline.toml:11: unknown key 'heal.max_round'; did you mean 'max_rounds'?",
         "override: 'cost.max_usd' should be a valid number, unable to parse string as a number",
         "GRAFTLINE_NOPE: no setting has this name",
         "graftline.toml:4: 'agents.command' has the name of a backend type; a profile needs a name of its own",
         "graftline.toml:2: 'agent.backend' names 'claud-code', which is neither a profile nor a backend type; "
-        "did you mean 'claude-code'? Profiles: command, other, third. Types: claude-code, command.",
+        f"did you mean 'claude-code'? Profiles: command, other, third. Types: {', '.join(PROFILE_TYPES)}.",
     ]
 
 

@@ -52,11 +52,15 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Invocation:
-    """The child process that carries out an assignment."""
+    """The child process that carries out an assignment, and the files it has to find.
+
+    `files` are written before it starts, readable by us alone: what a CLI takes by no flag or variable.
+    """
 
     argv: tuple[str, ...]
     env: dict[str, str]
     stdin: bytes
+    files: Mapping[Path, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

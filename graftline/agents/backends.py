@@ -2,10 +2,21 @@
 
 from difflib import get_close_matches
 
+from graftline.agents.aider import AiderBackend
 from graftline.agents.backend import AgentBackend
+from graftline.agents.claude_agent_sdk import ClaudeAgentSdkBackend
 from graftline.agents.claude_code import ClaudeCodeBackend
 from graftline.agents.command import CommandBackend
-from graftline.agents.profiles import PROFILE_TYPES, AnyProfile, ClaudeCodeProfile, CommandProfile
+from graftline.agents.cursor import CursorBackend
+from graftline.agents.profiles import (
+    PROFILE_TYPES,
+    AiderProfile,
+    AnyProfile,
+    ClaudeAgentSdkProfile,
+    ClaudeCodeProfile,
+    CommandProfile,
+    CursorProfile,
+)
 from graftline.errors import SettingsError
 from graftline.settings import Settings
 
@@ -34,10 +45,16 @@ def resolve_backend(settings: Settings, name: str | None = None) -> AgentBackend
 
 def _backend(profile: AnyProfile) -> AgentBackend:
     match profile:
-        case CommandProfile():
-            return CommandBackend(profile)
+        case AiderProfile():
+            return AiderBackend(profile)
+        case ClaudeAgentSdkProfile():
+            return ClaudeAgentSdkBackend(profile)
         case ClaudeCodeProfile():
             return ClaudeCodeBackend(profile)
+        case CommandProfile():
+            return CommandBackend(profile)
+        case CursorProfile():
+            return CursorBackend(profile)
 
 
 def _bare_profile(settings: Settings, wanted: str) -> AnyProfile:

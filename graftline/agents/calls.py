@@ -58,6 +58,9 @@ async def _call(
     on_start: Callable[[ProcessIdentity], None],
 ) -> AgentOutcome:
     invocation = backend.invocation(assignment)
+    for path, content in invocation.files.items():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private(path, content)
     transcript = backend.transcript(assignment)
 
     def read(line: str) -> None:

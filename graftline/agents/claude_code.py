@@ -4,41 +4,16 @@ Nothing that the repository holds is executed or believed: its settings, hooks a
 CLAUDE.md is handed over as text.
 """
 
-import os
 import shutil
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 from graftline.agents.backend import Assignment, Capabilities, Invocation, Probe
+from graftline.agents.claude_access import claude_environment, claude_findings, claude_provider, read_guide
 from graftline.agents.claude_transcript import ClaudeTranscript
-from graftline.agents.environment import agent_environment, named_variables
 from graftline.agents.profiles import ClaudeCodeProfile
-from graftline.agents.provider import host_of
 from graftline.agents.version import ask_version, untested
 
-# Argument strings end at 128 KiB on Linux.
-GUIDE_BYTES = 64 * 1024
 TESTED = ("2.1.197", "2.1.329")
-DEFAULTS = {
-    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-    # Kept per repository, not per worktree: attempts would read each other's.
-    "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
-    # The CLI's own 10 tries hold on to a refused key for three minutes.
-    "CLAUDE_CODE_MAX_RETRIES": "4",
-    "DISABLE_AUTOUPDATER": "1",
-}
-CREDENTIALS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
-CLOUDS = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY")
-
-
-@dataclass(frozen=True)
-class _Access:
-    """How the CLI reaches its model: by variables, or by the person's own login when `login_home` is set."""
-
-    variables: dict[str, str]
-    login_home: dict[str, str]
 
 
 class ClaudeCodeBackend:
@@ -53,11 +28,7 @@ class ClaudeCodeBackend:
 
     def provider(self, environ: Mapping[str, str]) -> str:
         """The host of the API, or the cloud that stands in for it."""
-        access = self._access(environ)
-        cloud = next((name for name in CLOUDS if {**environ, **self.profile.env}.get(name)), "")
-        return cloud.removeprefix("CLAUDE_CODE_USE_").lower() or host_of(
-            access.variables.get("ANTHROPIC_BASE_URL", ""), "api.anthropic.com"
-        )
+        return claude_provider(self.profile, environ)
 
     async def probe(self, environ: Mapping[str, str]) -> Probe:
         """Find the CLI, ask it for its version and look for credentials; nothing is sent to the provider."""
@@ -70,33 +41,20 @@ class ClaudeCodeBackend:
             )
             return Probe(self.type, binary, problems=(problem,))
         version, problem = await ask_version(found, environ)
-        access = self._access(environ)
-        login = _login_file(access.login_home)
-        problems = [problem] if problem else []
-        notes = [*untested(version, TESTED)]
-        if access.login_home and login is None:
-            problems.append(
-                "no credentials: set ANTHROPIC_API_KEY, or `api_key` of the profile, or run `claude /login`"
-            )
-        elif login is not None:
-            notes.append(f"no API key is set: agents use your own login and user settings ({login.parent})")
-        return Probe(self.type, found, version, tuple(problems), tuple(notes))
+        problems, notes = claude_findings(self.profile, environ)
+        return Probe(
+            self.type,
+            found,
+            version,
+            (*([problem] if problem else []), *problems),
+            (*untested(version, TESTED), *notes),
+        )
 
     def invocation(self, assignment: Assignment) -> Invocation:
         """The verified command line; credentials go by environment, the prompt by stdin."""
-        access = self._access(assignment.environ)
-        config = {"CLAUDE_CONFIG_DIR": str(assignment.home / ".claude")}
-        # The CLI refuses to skip permissions for root unless it believes itself in a sandbox.
-        sandbox = {"IS_SANDBOX": "1"} if os.geteuid() == 0 else {}
-        env = agent_environment(
-            assignment,
-            self.profile,
-            defaults={**DEFAULTS, **(access.login_home or config)},
-            pinned={**access.variables, **sandbox},
-        )
         return Invocation(
             argv=(self._binary(assignment.environ), *self._arguments(assignment)),
-            env=env,
+            env=claude_environment(assignment, self.profile),
             stdin=assignment.prompt.encode(errors="replace"),
         )
 
@@ -129,51 +87,3 @@ class ClaudeCodeBackend:
         if guide := read_guide(assignment.worktree):
             arguments += ["--append-system-prompt", guide]
         return arguments
-
-    def _access(self, environ: Mapping[str, str]) -> _Access:
-        profile = self.profile
-        inherited = {name: value for name, value in environ.items() if _is_access(name) and value}
-        if profile.api_key is not None:
-            # Beside a token of the environment the profile's key would not count.
-            inherited = {name: value for name, value in inherited.items() if name not in CREDENTIALS}
-        variables = {
-            **inherited,
-            **({"ANTHROPIC_API_KEY": profile.api_key.get_secret_value()} if profile.api_key is not None else {}),
-            **({"ANTHROPIC_BASE_URL": profile.base_url} if profile.base_url else {}),
-            **{name: value for name, value in profile.env.items() if _is_access(name)},
-        }
-        handed_on = {**variables, **named_variables(environ, profile.pass_env), **profile.env}
-        if any(handed_on.get(name) for name in (*CREDENTIALS, *CLOUDS)):
-            return _Access(variables, login_home={})
-        return _Access(variables, login_home=named_variables(environ, ("HOME", "CLAUDE_CONFIG_DIR")))
-
-
-def read_guide(worktree: Path) -> str:
-    """The text of the worktree's CLAUDE.md, cut to what fits an argument; empty when there is none within it."""
-    path = worktree / "CLAUDE.md"
-    try:
-        real = path.resolve(strict=True)
-        # A link to a file of the repository is common (AGENTS.md); one that leads out of it is not followed.
-        if not real.is_relative_to(worktree.resolve()) or not real.is_file():
-            return ""
-        with real.open("rb") as file:
-            content = file.read(GUIDE_BYTES + 1)
-    except (OSError, RuntimeError):  # RuntimeError: a loop of links, before Python 3.13
-        return ""
-    guide = content[:GUIDE_BYTES].decode(errors="ignore").replace("\0", "").strip()
-    cut = f"\n\n[CLAUDE.md is longer than {GUIDE_BYTES} bytes; read the rest in the file]"
-    return f"{guide}{cut}" if len(content) > GUIDE_BYTES else guide
-
-
-def _is_access(name: str) -> bool:
-    return name.startswith("ANTHROPIC_") or name == "CLAUDE_CODE_OAUTH_TOKEN"
-
-
-def _login_file(login_home: Mapping[str, str]) -> Path | None:
-    """The file that shows a login: with CLAUDE_CONFIG_DIR or HOME of the person."""
-    home = Path(login_home.get("HOME") or "/nonexistent")
-    config = Path(login_home["CLAUDE_CONFIG_DIR"]) if login_home.get("CLAUDE_CONFIG_DIR") else home / ".claude"
-    candidates = [config / ".credentials.json"]
-    if sys.platform == "darwin":  # the credentials themselves are in the keychain
-        candidates.append(home / ".claude.json")
-    return next((path for path in candidates if path.is_file()), None)

@@ -1,13 +1,11 @@
 """Judges a Claude Code call by its events: the CLI's own verdict, never its exit status or the text of a tool."""
 
-import json
-
 from graftline.agents.backend import Progress
 from graftline.agents.claude_events import (
     Assistant,
-    Block,
     Init,
     ModelUsage,
+    RateLimit,
     Result,
     Retry,
     ToolResults,
@@ -16,14 +14,12 @@ from graftline.agents.claude_events import (
 from graftline.agents.evidence import classify_refusal
 from graftline.agents.last_message import bounded_message, declared_no_change
 from graftline.agents.outcome import AgentOutcome, OutcomeKind, Usage
+from graftline.agents.tool_calls import PROGRESS_CHARS, call_signature, describe_call
 from graftline.agents.verdict import ENDED_BY_US, judge_cut_short
 from graftline.process import ProcessResult
 from graftline.text import plain_end, plain_line
 
 DETAIL_CHARS = 2_000
-PROGRESS_CHARS = 200
-# What of a tool's input tells a person most, first hit first.
-_TELLING = ("command", "file_path", "path", "pattern", "url", "query", "description")
 _BY_REASON = {
     "prompt_too_long": OutcomeKind.CONTEXT_EXHAUSTED,
     "max_turns": OutcomeKind.MAX_TURNS,
@@ -39,6 +35,7 @@ class ClaudeTranscript:
         self._init = Init()
         self._result: Result | None = None
         self._waiting: Retry | None = None
+        self._limit: RateLimit | None = None
         self._error_code = ""
         self._last_text = ""
 
@@ -56,6 +53,8 @@ class ClaudeTranscript:
                 return Progress(
                     plain_line(f"waiting: {cause}, try {event.attempt}/{event.max_retries}", PROGRESS_CHARS)
                 )
+            case RateLimit():
+                self._limit = event
             case Assistant():
                 return self._read_assistant(event)
             case ToolResults():
@@ -82,6 +81,7 @@ class ClaudeTranscript:
             version=self._init.claude_code_version,
             model=self._init.model or next(iter(models), ""),
             session_id=self._init.session_id or (final.session_id if final is not None else None) or "",
+            retry_at=self._limit.lifts_at if self._limit and kind is OutcomeKind.RATE_LIMITED else None,
             exit_status=result.status,
         )
 
@@ -93,10 +93,10 @@ class ClaudeTranscript:
             if texts and not event.error:
                 self._last_text = texts[-1]
         calls = [block for block in event.message.content if block.type == "tool_use"]
-        command = _signature(calls[-1]) if calls else ""
+        command = call_signature(calls[-1].name, calls[-1].input or {}) if calls else ""
         if texts:
             return Progress(plain_line(texts[-1], PROGRESS_CHARS), said="\n".join(texts), command=command)
-        return Progress(_describe_call(calls[-1]), command=command) if calls else None
+        return Progress(describe_call(calls[-1].name, calls[-1].input or {}), command=command) if calls else None
 
     def _judge(self, final: Result, process: ProcessResult) -> tuple[OutcomeKind, str]:
         denied = sorted({denial.tool_name for denial in final.permission_denials or ()})
@@ -126,23 +126,12 @@ class ClaudeTranscript:
         return judge_cut_short(process, waiting=cause, code=self._error_code)
 
 
-def _describe_call(block: Block) -> str:
-    values = block.input or {}
-    telling = next((value for name in _TELLING if isinstance(value := values.get(name), str)), "")
-    return plain_line(f"{block.name}: {telling}" if telling else block.name, PROGRESS_CHARS)
-
-
 def _text_of(content: object) -> str:
     """The text of a tool's result: itself, or that of its parts."""
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
     return "\n".join(text for part in parts if isinstance(part, dict) and isinstance(text := part.get("text"), str))
-
-
-def _signature(block: Block) -> str:
-    """What makes a tool call the same as another one."""
-    return f"{block.name} {json.dumps(block.input or {}, sort_keys=True)}"
 
 
 def _usage(final: Result | None, models: dict[str, ModelUsage]) -> Usage:

@@ -39,7 +39,8 @@ AGENT_NAME = "graftline agent"
 AGENT_EMAIL = "agent@graftline.invalid"
 
 _NOT_FOR_TASKS = frozenset((*NETWORK, "HOME", "NODE_OPTIONS", "BUN_OPTIONS"))
-_NOT_FOR_TASKS_PREFIXES = ("ANTHROPIC_", "CLAUDE", "GRAFTLINE_", "LD_", "DYLD_")
+_NOT_FOR_TASKS_PREFIXES = ("AIDER_", "ANTHROPIC_", "CLAUDE", "CURSOR_", "GRAFTLINE_", "LD_", "LITELLM_", "DYLD_")
+_NOT_FOR_TASKS_SUFFIXES = ("_API_KEY", "_API_BASE")
 
 
 def refused_names(task_env: Mapping[str, str]) -> tuple[str, ...]:
@@ -47,7 +48,11 @@ def refused_names(task_env: Mapping[str, str]) -> tuple[str, ...]:
 
     A plan may come from a model; a person can still set them, in the agent's profile.
     """
-    return tuple(name for name in task_env if name in _NOT_FOR_TASKS or name.startswith(_NOT_FOR_TASKS_PREFIXES))
+    return tuple(
+        name
+        for name in task_env
+        if name in _NOT_FOR_TASKS or name.startswith(_NOT_FOR_TASKS_PREFIXES) or name.endswith(_NOT_FOR_TASKS_SUFFIXES)
+    )
 
 
 def agent_environment(

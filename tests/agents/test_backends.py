@@ -58,7 +58,7 @@ def test_binary_and_model_do_not_leak_to_a_type_named_by_a_task() -> None:
         (
             settings(scripted=SCRIPTED),
             "scriptd",
-            r"'scriptd'; did you mean 'scripted'\? Known: claude-code, command, scr",
+            r"'scriptd'; did you mean 'scripted'\? Known: .*claude-code, command, .*scripted",
         ),
         (settings("codex-x"), None, r"no agent profile or backend type 'codex-x'; Known|'codex-x' Known|codex-x"),
         (settings("command"), None, r"'command' says nothing about which command: add a profile, \[agents\.NAME\]"),

@@ -7,8 +7,25 @@ from prefect.blocks.core import Block
 from pydantic import BaseModel, SecretStr, ValidationError
 
 import graftline.blocks
-from graftline.agents.profiles import PROFILE_TYPES, AnyProfile, ClaudeCodeProfile, CommandProfile
-from graftline.blocks import AgentBlock, ClaudeCode, Command, to_profile
+from graftline.agents.profiles import (
+    PROFILE_TYPES,
+    AiderProfile,
+    AnyProfile,
+    ClaudeAgentSdkProfile,
+    ClaudeCodeProfile,
+    CommandProfile,
+    CursorProfile,
+)
+from graftline.blocks import (
+    AGENT_BLOCKS,
+    AgentBlock,
+    Aider,
+    ClaudeAgentSdk,
+    ClaudeCode,
+    Command,
+    Cursor,
+    to_profile,
+)
 
 REGISTERED: list[type[Block]] = [
     member for _, member in inspect.getmembers(graftline.blocks, inspect.isclass) if Block.is_block_class(member)
@@ -19,11 +36,17 @@ EXAMPLES: list[tuple[AgentBlock, AnyProfile]] = [
         Command(command=["agent", "-v"], cost_usd=0.25, env={"A": "b"}, pass_env=["NAME"]),
         CommandProfile(command=["agent", "-v"], cost_usd=0.25, env={"A": "b"}, pass_env=["NAME"]),
     ),
+    (Aider(model="openai/gpt-5", edit_format="whole"), AiderProfile(model="openai/gpt-5", edit_format="whole")),
+    (
+        ClaudeAgentSdk(auth_token=SecretStr("sk-very-secret")),
+        ClaudeAgentSdkProfile(auth_token=SecretStr("sk-very-secret")),
+    ),
     (ClaudeCode(), ClaudeCodeProfile()),
     (
         ClaudeCode(model="sonnet", max_turns=60, api_key=SecretStr("sk-very-secret")),
         ClaudeCodeProfile(model="sonnet", max_turns=60, api_key=SecretStr("sk-very-secret")),
     ),
+    (Cursor(api_key=SecretStr("sk-very-secret")), CursorProfile(api_key=SecretStr("sk-very-secret"))),
 ]
 
 
@@ -31,6 +54,7 @@ def test_every_profile_type_has_exactly_one_block() -> None:
     types = [profile for block in REGISTERED for profile in PROFILE_TYPES.values() if issubclass(block, profile)]
 
     assert sorted(types, key=repr) == sorted(PROFILE_TYPES.values(), key=repr)
+    assert set(AGENT_BLOCKS) == set(REGISTERED)  # what flows look a name up in is what a server knows
 
 
 @pytest.mark.parametrize(("block", "profile"), EXAMPLES)

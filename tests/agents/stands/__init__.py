@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 
-from tests.agents.stands import claude_code, command
+from tests.agents.stands import aider, claude_agent_sdk, claude_code, command, cursor
 from tests.agents.stands.stand import Stand
 
 STANDS: Mapping[str, Stand] = {
+    "aider": aider.STAND,
+    "claude-agent-sdk": claude_agent_sdk.STAND,
     "claude-code": claude_code.STAND,
     "command": command.STAND,
+    "cursor": cursor.STAND,
 }
