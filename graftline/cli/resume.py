@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from graftline.changes import Today, find_changes, read_today
+from graftline.cli.blocks import blocks_of_server
 from graftline.cli.console import stderr_console
 from graftline.cli.delivery import carry_out, deliver
 from graftline.cli.launch import Launch
@@ -18,6 +19,7 @@ from graftline.errors import ExitCode
 from graftline.integration import finished_work
 from graftline.opening import reopen_run, take_changes
 from graftline.plan import Graph
+from graftline.preflight import agents_of_blocks
 from graftline.records import AttemptRecord
 from graftline.report.files import check_report_path, read_report
 from graftline.report.model import is_resumable
@@ -81,7 +83,8 @@ async def _look(folder: RunFolder, *, yes: bool, dry_run: bool) -> Graph:
     """Say what going on with the run comes to, and take over what changed when that is wanted; the plan's graph."""
     run = await reopen_run(folder, os.environ)
     try:
-        today = read_today(run.pinned, run.repository, os.environ)
+        names = agents_of_blocks(run.pinned.request, run.repository, os.environ, plan=run.plan)
+        today = read_today(run.pinned, run.repository, os.environ, blocks=await blocks_of_server(names))
         changes = list(describe_changes(run, today, yes=yes))
         if yes and not dry_run:
             take_changes(run, today)
