@@ -1,6 +1,8 @@
 """The agent blocks: what `graftline.toml` can say, a form in the UI can say, and the other way round."""
 
 import inspect
+import tomllib
+from pathlib import Path
 
 import pytest
 from prefect.blocks.core import Block
@@ -55,6 +57,12 @@ def test_every_profile_type_has_exactly_one_block() -> None:
 
     assert sorted(types, key=repr) == sorted(PROFILE_TYPES.values(), key=repr)
     assert set(AGENT_BLOCKS) == set(REGISTERED)  # what flows look a name up in is what a server knows
+
+
+def test_servers_and_workers_find_the_blocks_by_the_entry_point() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+
+    assert project["entry-points"]["prefect.collections"] == {"graftline": graftline.blocks.__name__}
 
 
 @pytest.mark.parametrize(("block", "profile"), EXAMPLES)

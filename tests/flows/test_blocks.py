@@ -10,6 +10,20 @@ from tests.pipeline import Project, runs_flows, task, write
 pytestmark = runs_flows
 
 
+async def test_one_command_makes_every_type_known_to_a_server(prefect_server: None) -> None:
+    from prefect.cli.block import register  # noqa: PLC0415 - see tests/pipeline.py
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
+
+    from graftline.blocks import AGENT_BLOCKS  # noqa: PLC0415 - imports Prefect
+
+    del prefect_server  # it only has to be there
+    await register(module_name="graftline.blocks")
+
+    async with get_client() as client:
+        known = {kind.slug for kind in await client.read_block_types()}
+    assert {kind.get_block_type_slug() for kind in AGENT_BLOCKS} <= known
+
+
 async def test_tasks_and_settings_name_blocks(project: Project) -> None:
     from graftline.blocks import Command  # noqa: PLC0415 - imports Prefect
 
