@@ -6,9 +6,26 @@ from graftline.blocks.agents import (
     Aider,
     ClaudeAgentSdk,
     ClaudeCode,
+    Codex,
     Command,
     Cursor,
+    Gemini,
+    OpenCode,
+    Qwen,
     to_profile,
 )
 
-__all__ = ["AGENT_BLOCKS", "AgentBlock", "Aider", "ClaudeAgentSdk", "ClaudeCode", "Command", "Cursor", "to_profile"]
+__all__ = [
+    "AGENT_BLOCKS",
+    "AgentBlock",
+    "Aider",
+    "ClaudeAgentSdk",
+    "ClaudeCode",
+    "Codex",
+    "Command",
+    "Cursor",
+    "Gemini",
+    "OpenCode",
+    "Qwen",
+    "to_profile",
+]

@@ -15,8 +15,12 @@ from graftline.agents.profiles import (
     AnyProfile,
     ClaudeAgentSdkProfile,
     ClaudeCodeProfile,
+    CodexProfile,
     CommandProfile,
     CursorProfile,
+    GeminiProfile,
+    OpenCodeProfile,
+    QwenProfile,
 )
 
 
@@ -67,6 +71,19 @@ class ClaudeCode(ClaudeCodeProfile, Block):
     )
 
 
+class Codex(CodexProfile, Block):
+    """A profile of the Codex CLI that flows load by the block's name."""
+
+    model_config = ConfigDict(extra="forbid")  # as above
+
+    _block_type_name: ClassVar[str | None] = "Graftline Codex"
+    _block_type_slug: ClassVar[str | None] = "graftline-codex"
+    _description: ClassVar[str | None] = "A profile of the Codex CLI: model, address, key and environment."
+    _code_example: ClassVar[str | None] = (
+        '```python\nfrom graftline.blocks import Codex\n\nCodex(model="gpt-5.5").save("second-opinion")\n```'
+    )
+
+
 class Command(CommandProfile, Block):
     """A profile of any executable that flows load by the block's name."""
 
@@ -96,8 +113,66 @@ class Cursor(CursorProfile, Block):
     )
 
 
-AgentBlock = Aider | ClaudeAgentSdk | ClaudeCode | Command | Cursor
-AGENT_BLOCKS: tuple[type[AgentBlock], ...] = (Aider, ClaudeAgentSdk, ClaudeCode, Command, Cursor)
+class Gemini(GeminiProfile, Block):
+    """A profile of the Gemini CLI that flows load by the block's name."""
+
+    model_config = ConfigDict(extra="forbid")  # as above
+
+    _block_type_name: ClassVar[str | None] = "Graftline Gemini"
+    _block_type_slug: ClassVar[str | None] = "graftline-gemini"
+    _description: ClassVar[str | None] = "A profile of the Gemini CLI: model, turn limit, key and environment."
+    _code_example: ClassVar[str | None] = (
+        "```python\n"
+        "from graftline.blocks import Gemini\n\n"
+        'Gemini(model="gemini-2.5-pro", max_turns=60).save("explorer")\n'
+        "```"
+    )
+
+
+class OpenCode(OpenCodeProfile, Block):
+    """A profile of OpenCode that flows load by the block's name."""
+
+    model_config = ConfigDict(extra="forbid")  # as above
+
+    _block_type_name: ClassVar[str | None] = "Graftline OpenCode"
+    _block_type_slug: ClassVar[str | None] = "graftline-opencode"
+    _description: ClassVar[str | None] = "A profile of OpenCode: provider and model, address, key and environment."
+    _code_example: ClassVar[str | None] = (
+        "```python\n"
+        "from graftline.blocks import OpenCode\n\n"
+        'OpenCode(model="qwen3-coder", base_url="http://localhost:11434/v1").save("local")\n'
+        "```"
+    )
+
+
+class Qwen(QwenProfile, Block):
+    """A profile of the Qwen Code CLI that flows load by the block's name."""
+
+    model_config = ConfigDict(extra="forbid")  # as above
+
+    _block_type_name: ClassVar[str | None] = "Graftline Qwen"
+    _block_type_slug: ClassVar[str | None] = "graftline-qwen"
+    _description: ClassVar[str | None] = "A profile of the Qwen Code CLI: model, address, turn limit and key."
+    _code_example: ClassVar[str | None] = (
+        "```python\n"
+        "from graftline.blocks import Qwen\n\n"
+        'Qwen(model="qwen3-coder", base_url="http://127.0.0.1:11434/v1").save("local")\n'
+        "```"
+    )
+
+
+AgentBlock = Aider | ClaudeAgentSdk | ClaudeCode | Codex | Command | Cursor | Gemini | OpenCode | Qwen
+AGENT_BLOCKS: tuple[type[AgentBlock], ...] = (
+    Aider,
+    ClaudeAgentSdk,
+    ClaudeCode,
+    Codex,
+    Command,
+    Cursor,
+    Gemini,
+    OpenCode,
+    Qwen,
+)
 
 
 def to_profile(block: AgentBlock) -> AnyProfile:

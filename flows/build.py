@@ -6,7 +6,6 @@ the run's records, and does the rest.
 
 from typing import Any
 
-import anyio
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
 from prefect.exceptions import FailedRun
@@ -24,6 +23,7 @@ from graftline.report.sentences import log_entry
 from graftline.request import BuildRequest
 from graftline.retirement import remove_retired
 from graftline.run import RUN_TIMED_OUT, Run, close_run
+from graftline.tasks.events import emitting
 from graftline.tasks.land import land_commit
 from graftline.tasks.prepare import prepare
 from graftline.tasks.report import publish_report, state_of
@@ -47,14 +47,15 @@ async def build(request: BuildRequest) -> State[None]:
 
 async def carry_out(request: BuildRequest) -> State[None]:
     """A run from its preparation to its report."""
-    with listening(log_entry):
-        run = await prepare(request, str(runtime.flow_run.id))
+    run_id = str(runtime.flow_run.id)
+    with listening(log_entry), listening(emitting(run_id)):
+        run = await prepare(request, run_id)
         ending: BaseException | None = None
         try:
             async with watching(run):
-                with anyio.move_on_after(run.settings.timeouts.run_seconds) as clock:
+                with run.clock.limit(run.settings.timeouts.run_seconds) as scope:
                     await pipeline(run)
-                if clock.cancelled_caught:
+                if scope.cancelled_caught:
                     run.stop_reason = run.stop_reason or RUN_TIMED_OUT
         except Exception as error:
             ending = error

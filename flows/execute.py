@@ -12,12 +12,14 @@ from prefect import Flow, allow_failure, flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from graftline.agents.outcome import OutcomeKind
 from graftline.integration import Collision, base_of
 from graftline.interruption import signals_held
 from graftline.journal import EventKind
 from graftline.plan import Graph, Plan, graph_of
+from graftline.records import AttemptRecord, count_own_attempts
 from graftline.run import NOT_STARTED, Run, live_run
-from graftline.tasks.attempt import Attempted, attempt_task
+from graftline.tasks.attempt import Attempted, AttemptFailedError, attempt_task
 from graftline.tasks.skip import SKIPPED, skip_task
 from graftline.tasks.slots import Slots
 
@@ -57,15 +59,30 @@ async def run_node(
     if missing:
         return await skipped(run, task_id, f"{' and '.join(missing)} did not finish", edges)
     spec = run.plan.task(task_id)
-    async with slots.hold(spec):
-        if run.stop_reason:
-            return await skipped(run, task_id, f"{NOT_STARTED}{run.stop_reason}", edges)
-        finished = {name: (await node.result().aresult()).record for name, node in nodes.items() if is_finished(node)}
-        base = await base_of(run, task_id, finished)
-        if isinstance(base, Collision):
-            return await skipped(run, task_id, str(base), edges)
-        state = await attempt_task(run, spec)(run.id, task_id, base.commit, base.key, wait_for=edges, return_state=True)
-    return await record_end(run, task_id, state)
+    failures = count_own_attempts(run.folder, task_id)
+    while True:
+        async with slots.hold(spec):
+            if run.stop_reason:
+                return await skipped(run, task_id, f"{NOT_STARTED}{run.stop_reason}", edges)
+            finished = {
+                name: (await node.result().aresult()).record for name, node in nodes.items() if is_finished(node)
+            }
+            base = await base_of(run, task_id, finished)
+            if isinstance(base, Collision):
+                return await skipped(run, task_id, str(base), edges)
+            # A task run for each wait: what the attempts before it used up of the task's retries is gone.
+            left = run.max_retries(spec) + failures - count_own_attempts(run.folder, task_id)
+            called = attempt_task(run, spec, retries=max(0, left))
+            state = await called(run.id, task_id, base.commit, base.key, wait_for=edges, return_state=True)
+        record = await record_of(state)
+        if record is None or not await slots.providers.must_wait(spec, record):
+            return await record_end(run, task_id, state)
+
+
+async def record_of(state: State[Attempted]) -> AttemptRecord | None:
+    """The record of a task run's last attempt; None when it ended otherwise."""
+    result = await state.aresult(raise_on_failure=False)
+    return result.record if isinstance(result, Attempted | AttemptFailedError) else None
 
 
 async def skipped(run: Run, task_id: str, reason: str, edges: list[allow_failure]) -> State[Attempted]:
@@ -79,8 +96,11 @@ async def record_end(run: Run, task_id: str, state: State[Attempted]) -> State[A
     """Write a plan task's end into the journal, which is what reports are made from."""
     if state.is_completed():
         run.journal.append(EventKind.TASK_SUCCEEDED, task=task_id)
+        return state
+    error = await state.aresult(raise_on_failure=False)
+    if isinstance(error, AttemptFailedError) and error.record.outcome is OutcomeKind.BUDGET:
+        run.journal.append(EventKind.TASK_STOPPED, task=task_id, reason=error.record.detail)
     else:
-        error = await state.aresult(raise_on_failure=False)
         run.journal.append(EventKind.TASK_FAILED, task=task_id, reason=str(error) or state.name)
     return state
 

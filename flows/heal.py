@@ -44,7 +44,9 @@ async def heal_round(run: Run, number: int, candidate: str) -> str | None:
 
 async def heal_in_turn(run: Run, candidate: str, number: int, assigned: Assigned, slots: Slots) -> AttemptRecord:
     """One heal call, made when it is its turn."""
-    async with slots.hold(run.plan.task(assigned.task)):
-        name = f"heal {assigned.task}"
-        healed = await heal_one.with_options(name=name, task_run_name=name)(run.id, candidate, assigned, number)
-        return healed.record
+    spec, name = run.plan.task(assigned.task), f"heal {assigned.task}"
+    while True:
+        async with slots.hold(spec):
+            healed = await heal_one.with_options(name=name, task_run_name=name)(run.id, candidate, assigned, number)
+        if not await slots.providers.must_wait(spec, healed.record):
+            return healed.record

@@ -7,32 +7,33 @@ first.
 """
 
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from time import monotonic
 
-from graftline.agents.backend import AgentBackend, Assignment
-from graftline.agents.calls import call_agent
-from graftline.agents.outcome import POLICIES, AgentOutcome, OutcomeKind, Policy, Usage
-from graftline.budget import reservation_usd
+from graftline.agents.backend import Assignment
+from graftline.agents.calls import call_agent, told_by_log
+from graftline.agents.outcome import POLICIES, SAME_WORKTREE, AgentOutcome, OutcomeKind, Policy, Usage
+from graftline.agents.routing import Agent
+from graftline.caps import Shortage
 from graftline.carrying import carry_through
+from graftline.continuation import Continuation, home_of, left_worktree, restored_worktree
 from graftline.errors import CannotRunError, GraftlineError, UserError
-from graftline.git.worktrees import Work, Worktree, collect_work
+from graftline.git.worktrees import Work, Worktree, collect_work, remove_worktree
 from graftline.journal import EventKind
-from graftline.ledger import Account, Role
+from graftline.ledger import NextCall, Role
+from graftline.payment import paid, settle
 from graftline.plan import TaskSpec
 from graftline.private_files import make_folder
 from graftline.process import Limits, ProcessIdentity
 from graftline.records import AttemptRecord, AttemptState, drop_record, write_record
+from graftline.report.wording import describe_shortage
 from graftline.retirement import retire
-from graftline.run import BUDGET_REACHED, Run
+from graftline.run import Run
 from graftline.sealing import undo_sealed_edits
 from graftline.workspace import cut_workspace, set_up
 
-BUDGET_DETAIL = "the run's cap leaves nothing for another call"
 CACHES = frozenset(
     {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".aider.tags.cache.v4"}
 )
@@ -42,7 +43,10 @@ NOT_CALLED = Usage(cost_usd=0.0)
 
 @dataclass(frozen=True)
 class Place:
-    """Where one attempt lives: its refs in the hub and its folders in the run's."""
+    """Where one attempt lives: its refs in the hub and its folders in the run's.
+
+    `continues` is the number of the attempt whose worktree it goes on in.
+    """
 
     task: str
     number: int
@@ -52,27 +56,33 @@ class Place:
     folder: Path
     worktree: Path
     round: int = 0
+    continues: int | None = None
 
 
 @dataclass(frozen=True)
 class Ask:
-    """What one attempt is asked to do, and from where: `key` names it for whoever looks for finished work."""
+    """What one attempt is asked to do, and from where: `key` names it for whoever looks for finished work.
+
+    `go_on` is what a session that is gone on with is told instead of the prompt, which it has.
+    """
 
     spec: TaskSpec
     base: str
     key: str
     prompt: str
+    continuation: Continuation | None = None
+    go_on: str = ""
 
 
-async def reserve_place(run: Run, task: str, base: str) -> Place:
+async def reserve_place(run: Run, task: str, base: str, *, continues: int | None = None) -> Place:
     """The next attempt's place; its ref is created before anything is dispatched, so a number is never used twice."""
     number = 1 + max((int(folder.name) for folder in run.folder.attempts(task)), default=0)
     while not await run.hub.create_ref(run.ref("task", task, number), base):
         number += 1
-    return task_place(run, task, number)
+    return task_place(run, task, number, continues=continues)
 
 
-def task_place(run: Run, task: str, number: int) -> Place:
+def task_place(run: Run, task: str, number: int, *, continues: int | None = None) -> Place:
     """The place of a task's attempt with this number."""
     return Place(
         task=task,
@@ -81,7 +91,8 @@ def task_place(run: Run, task: str, number: int) -> Place:
         ref=run.ref("task", task, number),
         salvage_ref=run.ref("salvage", task, number),
         folder=run.folder.attempt(task, number),
-        worktree=run.folder.worktree(task, number),
+        worktree=run.folder.worktree(task, continues or number),
+        continues=continues,
     )
 
 
@@ -104,62 +115,70 @@ async def perform_attempt(run: Run, ask: Ask, place: Place) -> AttemptRecord:
 
     Cancellation ends the agent, salvages what it wrote, records the attempt as interrupted and goes on.
     """
-    backend = run.backend(ask.spec)
+    agent = run.agent(ask.spec)
     started = monotonic()
     run.journal.append(
         EventKind.ATTEMPT_STARTED,
         task=place.task,
         attempt=place.number,
-        backend=backend.type,
+        backend=agent.backend.type,
+        profile=agent.profile,
+        tier=agent.tier,
         round=place.round,
         base=ask.base,
         key=ask.key,
+        continues=place.continues,
     )
     drop_record(make_folder(place.folder))  # a heal that was interrupted is made again in the same place
-    outcome = interrupted(backend, NOT_CALLED)
-    worktree = await cut_workspace(run, ask.base, path=place.worktree, branch=place.task)
+    outcome = interrupted(agent, NOT_CALLED)
+    left = left_worktree(run, place.worktree)
+    if left is not None and ask.continuation is None:  # a heal that is made again, in the same place
+        await remove_worktree(left)
+        left = None
+    worktree = left or await _cut(run, ask, place)
     try:
         seconds = run.timeout_seconds(ask.spec)
-        problem = await set_up(run, worktree, place.folder, task=place.task, seconds=seconds)
+        # What an agent left is set up already.
+        problem = "" if left else await set_up(run, worktree, place.folder, task=place.task, seconds=seconds)
         remaining = max(1.0, seconds - (monotonic() - started))
         if problem:
-            outcome = not_called(backend, OutcomeKind.FAILED, problem)
+            outcome = not_called(agent, OutcomeKind.FAILED, problem)
         else:
-            outcome = interrupted(backend, Usage())
-            outcome = await _call(run, ask, place, backend, remaining)
+            outcome = interrupted(agent, Usage())
+            outcome = await _call(run, ask, place, agent, remaining)
     finally:
         # Also when cancelled, and cancelled again: what the agent wrote is only here.
         record = await carry_through(conclude_attempt(run, ask, place, worktree, outcome, monotonic() - started))
     return record
 
 
-def not_called(backend: AgentBackend, kind: OutcomeKind, detail: str) -> AgentOutcome:
+async def _cut(run: Run, ask: Ask, place: Place) -> Worktree:
+    if ask.continuation is None:
+        return await cut_workspace(run, ask.base, path=place.worktree, branch=place.task)
+    return await restored_worktree(run, ask.continuation, ask.base, path=place.worktree, branch=place.task)
+
+
+def not_called(agent: Agent, kind: OutcomeKind, detail: str) -> AgentOutcome:
     """The outcome of an attempt that ended before its agent was started."""
-    return AgentOutcome(kind=kind, detail=detail, backend=backend.type, usage=NOT_CALLED)
+    return given_to(agent, AgentOutcome(kind=kind, detail=detail, usage=NOT_CALLED, called=False))
 
 
-def interrupted(backend: AgentBackend, usage: Usage) -> AgentOutcome:
+def interrupted(agent: Agent, usage: Usage) -> AgentOutcome:
     """The outcome of an attempt that was cancelled; what a running agent had used by then is unknown."""
-    detail = "ended before it finished"
-    return AgentOutcome(kind=OutcomeKind.INTERRUPTED, detail=detail, backend=backend.type, usage=usage)
+    return given_to(agent, AgentOutcome(kind=OutcomeKind.INTERRUPTED, detail="ended before it finished", usage=usage))
 
 
-async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds: float) -> AgentOutcome:
-    """Pay for one call: reserve, call, settle. Without room under the cap nothing is called."""
-    async with _paid(run, place, backend) as call:
-        if call is None:
-            run.stop_reason = BUDGET_REACHED
-            return not_called(backend, OutcomeKind.BUDGET, BUDGET_DETAIL)
-        assignment = Assignment(
-            prompt=ask.prompt,
-            worktree=place.worktree,
-            folder=place.folder,
-            facts=_facts(run, ask, place),
-            env=ask.spec.env,
-            environ=run.environ,
-            budget_usd=call.amount_usd,
-            session_id=str(uuid.uuid4()),
-        )
+def given_to(agent: Agent, outcome: AgentOutcome) -> AgentOutcome:
+    """The outcome, with whose it is."""
+    return replace(outcome, profile=agent.profile, tier=agent.tier, backend=agent.backend.type)
+
+
+async def _call(run: Run, ask: Ask, place: Place, agent: Agent, seconds: float) -> AgentOutcome:
+    """Pay for one call: reserve, call, settle. Without room under the caps nothing is called."""
+    async with paid(run, _next_call(run, place, agent), agent.backend) as payment:
+        if isinstance(payment, Shortage):
+            return not_called(agent, OutcomeKind.BUDGET, describe_shortage(payment))
+        assignment = _assignment(run, ask, place, budget_usd=payment.limit_usd)
 
         def on_progress(text: str) -> None:
             run.journal.append(EventKind.AGENT_PROGRESS, task=place.task, attempt=place.number, text=text)
@@ -167,86 +186,70 @@ async def _call(run: Run, ask: Ask, place: Place, backend: AgentBackend, seconds
         begun: list[ProcessIdentity] = []
         record = run.recording("agent", task=place.task, attempt=place.number)
 
-        def on_start(agent: ProcessIdentity) -> None:
-            begun.append(agent)
-            record(agent)
+        def on_start(process: ProcessIdentity) -> None:
+            begun.append(process)
+            record(process)
+
+        async def ask_agent(assignment: Assignment) -> AgentOutcome:
+            called = await call_agent(
+                agent.backend, assignment, limits=limits, on_progress=on_progress, on_start=on_start
+            )
+            return given_to(agent, called)
 
         limits = Limits(wall_seconds=seconds, stall_seconds=run.settings.timeouts.output_stall_seconds)
         try:
-            call.outcome = await call_agent(
-                backend, assignment, limits=limits, on_progress=on_progress, on_start=on_start
-            )
+            payment.outcome = await ask_agent(assignment)
+            if assignment.session is not None and is_lost(payment.outcome):
+                text = (
+                    f"{place.task}: the session could not be gone on with, a new one is begun: {payment.outcome.detail}"
+                )
+                run.journal.append(EventKind.WARNING, text=text)
+                payment.outcome = await ask_agent(replace(assignment, prompt=ask.prompt, session=None))
         except (CannotRunError, UserError) as error:
             if begun:
                 raise
             # Nothing was started: the profile, the task's environment or this machine is not as it has to be.
-            call.outcome = not_called(backend, OutcomeKind.CONFIG, str(error))
-        return call.outcome
+            payment.outcome = not_called(agent, OutcomeKind.CONFIG, str(error))
+        except BaseException:
+            payment.outcome = told_by_log(agent.backend, assignment, payment.outcome)
+            raise
+        return payment.outcome
 
 
-@dataclass
-class _Call:
-    """A reserved call; `outcome` stays an interruption until the agent's own is known."""
-
-    row: int
-    amount_usd: float
-    outcome: AgentOutcome
-
-
-@asynccontextmanager
-async def _paid(run: Run, place: Place, backend: AgentBackend) -> AsyncIterator[_Call | None]:
-    """A ledger row around a call, settled however the call ends; None when the cap has no room for it."""
-    account = run.ledger.account(run.id)
-    cap = run.settings.cost.max_usd
-    amount = _share_usd(run, account, backend)
-    row = None
-    if amount is not None:
-        row = run.ledger.try_reserve(
-            run.id, place.role, place.task, place.number, backend.type, amount_usd=amount, cap_usd=cap
-        )
-    if row is None or amount is None:
-        yield None
-        return
-    started = monotonic()
-    call = _Call(row, amount, interrupted(backend, Usage()))
-    try:
-        yield call
-    finally:
-        run.ledger.complete(
-            row,
-            call.outcome.usage,
-            outcome=call.outcome.kind,
-            version=call.outcome.version,
-            model=call.outcome.model,
-            seconds=call.outcome.seconds or monotonic() - started,
-        )
-        _warn_once(run)
-        after = run.ledger.account(run.id)
-        if (
-            call.outcome.kind is OutcomeKind.BUDGET
-            and not after.reserved_usd
-            and _share_usd(run, after, backend) is None
-        ):
-            run.stop_reason = run.stop_reason or BUDGET_REACHED
-
-
-def _share_usd(run: Run, account: Account, backend: AgentBackend) -> float | None:
-    """What the next call reserves of what the cap leaves; None: not enough for a call."""
-    return reservation_usd(
-        cap_usd=run.settings.cost.max_usd,
-        account=account,
-        call_cost_usd=backend.call_cost_usd,
-        concurrent=run.settings.agent.max_concurrent,
+def _assignment(run: Run, ask: Ask, place: Place, budget_usd: float | None = None) -> Assignment:
+    session = ask.continuation.session if ask.continuation is not None else None
+    return Assignment(
+        prompt=ask.prompt if session is None else ask.go_on,
+        worktree=place.worktree,
+        folder=place.folder,
+        facts=_facts(run, ask, place),
+        env=ask.spec.env,
+        environ=run.environ,
+        budget_usd=budget_usd,
+        session_id=str(uuid.uuid4()),
+        session=session,
+        private_home=home_of(run, place.task, place.continues) if place.continues else None,
     )
 
 
-def _warn_once(run: Run) -> None:
-    """Say so the first time that `warn_usd` is spent, a call of unknown cost counting at its reservation."""
-    spent = run.ledger.account(run.id).estimated_usd
-    if spent >= run.settings.cost.warn_usd and not run.has_warned:
-        run.has_warned = True
-        text = f"${spent:.2f} of the cap of ${run.settings.cost.max_usd:.2f} is spent or reserved"
-        run.journal.append(EventKind.WARNING, text=text)
+def is_lost(outcome: AgentOutcome) -> bool:
+    """Whether a call that was to go on with a session came to nothing because its CLI does not have it any more."""
+    was_used = outcome.usage.input_tokens or outcome.usage.output_tokens or outcome.usage.turns
+    return outcome.kind in {OutcomeKind.FAILED, OutcomeKind.CONFIG} and not was_used
+
+
+def _next_call(run: Run, place: Place, agent: Agent) -> NextCall:
+    """What the ledger knows of a call before it starts."""
+    return NextCall(
+        run_id=run.id,
+        role=place.role,
+        backend=agent.backend.type,
+        task=place.task,
+        attempt=place.number,
+        profile=agent.profile,
+        tier=agent.tier or "",
+        deployment=run.deployment,
+    )
 
 
 def _facts(run: Run, ask: Ask, place: Place) -> dict[str, str]:
@@ -267,8 +270,11 @@ async def conclude_attempt(
     run: Run, ask: Ask, place: Place, worktree: Worktree, outcome: AgentOutcome, seconds: float
 ) -> AttemptRecord:
     """Keep an attempt's work, then let the worktree go; when keeping fails it stays, for a person to look at."""
+    if outcome.kind is OutcomeKind.INTERRUPTED and outcome.usage != NOT_CALLED:
+        outcome = told_by_log(run.agent(ask.spec).backend, _assignment(run, ask, place), outcome)
     record = await _keep(run, ask, place, worktree, outcome, seconds)
-    await retire(run, worktree, is_bare=not record.left_out)
+    goes_on = POLICIES[record.outcome] in SAME_WORKTREE
+    await retire(run, worktree, may_wait=not record.left_out or goes_on)
     return record
 
 
@@ -276,6 +282,8 @@ async def _keep(
     run: Run, ask: Ask, place: Place, worktree: Worktree, outcome: AgentOutcome, seconds: float
 ) -> AttemptRecord:
     """Take the work out of the worktree, judge the attempt and put record, ref and journal in that order."""
+    # The ledger's word and not the outcome's: it knows every call made in this place, at the price that was paid.
+    cost_usd = settle(run, place.role, place.task, place.number, outcome).cost_usd
     trailers = {"Graftline-Run": run.pinned.name, "Graftline-Task": place.task, "Graftline-Attempt": str(place.number)}
     title = ask.spec.title or ask.spec.id
     try:
@@ -307,10 +315,15 @@ async def _keep(
         detail=detail,
         last_message=outcome.last_message,
         backend=outcome.backend,
+        profile=outcome.profile,
+        tier=outcome.tier,
         version=outcome.version,
         model=outcome.model,
         session_id=outcome.session_id,
-        cost_usd=outcome.usage.cost_usd,
+        session_usage=outcome.session_usage,
+        continues=place.continues,
+        retry_at=outcome.retry_at,
+        cost_usd=cost_usd,
         seconds=seconds,
         ended=datetime.now(UTC),
         paths=work.paths,
@@ -325,10 +338,11 @@ async def _keep(
         EventKind.ATTEMPT_ENDED,
         task=place.task,
         attempt=place.number,
+        state=state,
         outcome=kind,
         detail=detail,
         seconds=seconds,
-        cost_usd=outcome.usage.cost_usd,
+        cost_usd=cost_usd,
     )
     if POLICIES[kind] is Policy.STOP_RUN:
         run.stop_reason = run.stop_reason or f"{kind}: {detail}"
@@ -341,7 +355,9 @@ def judge(spec: TaskSpec, outcome: AgentOutcome, work: Work, *, enforce: bool) -
     An agent that ends well and changed nothing did not succeed, unless its task is read-only or its last message said
     why nothing had to change.
     """
-    if outcome.kind is OutcomeKind.INTERRUPTED:
+    if outcome.kind is OutcomeKind.BUDGET and not outcome.called:
+        return AttemptState.NOT_CALLED, outcome.detail, outcome.kind
+    if outcome.kind in {OutcomeKind.INTERRUPTED, OutcomeKind.BUDGET}:
         return AttemptState.INTERRUPTED, outcome.detail, outcome.kind
     if outcome.kind is not OutcomeKind.OK:
         return AttemptState.FAILED, outcome.detail, outcome.kind

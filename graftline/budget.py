@@ -1,25 +1,73 @@
-"""The budget: how much of a run's cap one call may take. Policy only; `graftline.ledger` keeps the books."""
+"""The budget: which caps hold, and how much of them a call asks for. Policy; `graftline.ledger` keeps the books."""
 
-from graftline.ledger import TOLERANCE_USD, Account
+from collections.abc import Sequence
+
+from graftline.agents.backend import AgentBackend
+from graftline.agents.profiles import CliProfile
+from graftline.caps import Cap, Room, Scope
+from graftline.ledger import NextCall
+from graftline.prices import find_price
+from graftline.settings import CostSettings, Settings
 
 # Below this an agent cannot even read its prompt: a call would cost something and bring nothing.
 MINIMUM_CALL_USD = 0.01
 
 
-def reservation_usd(*, cap_usd: float, account: Account, call_cost_usd: float | None, concurrent: int) -> float | None:
-    """What the next call reserves, or None when it may not start under this cap.
+def caps_on(call: NextCall, cost: CostSettings) -> tuple[Cap, ...]:
+    """The caps that a call counts under; a planner's call is no task's, and a script's run no deployment's."""
+    limits = {
+        Scope.TASK: cost.task_usd if call.task else None,
+        Scope.RUN: cost.max_usd,
+        Scope.DAY: cost.day_usd,
+        Scope.DEPLOYMENT: cost.deployment_usd if call.deployment else None,
+    }
+    return tuple(Cap(scope, limit_usd) for scope, limit_usd in limits.items() if limit_usd is not None)
 
-    A call whose price is known reserves its price; a free one always fits. Any other takes a fair share of what is
-    left, `concurrent` being how many calls may start beside those that run already, this one included. None is final
-    only when no call is running: a running one that costs less than its reservation gives the rest back.
 
-    How far a run can exceed its cap: a CLI that enforces a money limit gets the reservation as that limit and looks at
-    it after each turn, so each running agent can exceed its own by one turn. One that cannot enforce it is bounded by
-    nothing but its time limit, and its cost counts in full before the next call starts.
+def asked_usd(rooms: Sequence[Room], backend: AgentBackend, *, unknown_call_usd: float, concurrent: int) -> float:
+    """What one call asks for, going by what each cap leaves.
+
+    A call whose price is known asks for its price. An agent that keeps to a money limit asks for the smallest share
+    that a cap has for it, and gets it as its limit. Any other asks for `unknown_call_usd`, and counts as that for good
+    when its cost stays unknown.
+
+    How far a cap can be exceeded: an agent looks at its limit after each turn, so each running one can exceed its own
+    by one turn. One that keeps to no limit is bounded by nothing but its time limit, and its cost counts in full before
+    the next call starts.
     """
-    left_usd = cap_usd - account.estimated_usd
-    if call_cost_usd is not None:
-        return call_cost_usd if call_cost_usd == 0 or call_cost_usd <= left_usd + TOLERANCE_USD else None
-    if left_usd < MINIMUM_CALL_USD - TOLERANCE_USD:
-        return None
-    return max(left_usd / max(1, concurrent), min(left_usd, MINIMUM_CALL_USD))
+    if backend.call_cost_usd is not None:
+        return backend.call_cost_usd
+    if not backend.capabilities.enforces_budget:
+        return unknown_call_usd
+    return max(MINIMUM_CALL_USD, share_usd(tightest(rooms, concurrent=concurrent), concurrent=concurrent))
+
+
+def share_usd(room: Room, *, concurrent: int) -> float:
+    """The part of what a cap leaves that one of `concurrent` calls may take; the calls of one task never overlap."""
+    return room.left_usd if room.cap.scope is Scope.TASK else room.left_usd / concurrent
+
+
+def tightest(rooms: Sequence[Room], *, concurrent: int) -> Room:
+    """The cap with the smallest share for a call."""
+    return min(rooms, key=lambda room: share_usd(room, concurrent=concurrent))
+
+
+def model_asked_for(settings: Settings, profile: str) -> str:
+    """The model that a profile, or a bare type, asks for; empty when its CLI chooses."""
+    known = settings.agents.get(profile)
+    if known is not None:
+        return known.model if isinstance(known, CliProfile) else ""
+    return settings.agent.model if profile == settings.agent.backend else ""
+
+
+def tells_its_cost(settings: Settings, profile: str, backend: AgentBackend) -> bool:
+    """Whether the cost of its calls will be known, as far as can be said beforehand.
+
+    A CLI that chooses its model may yet choose one that has a price.
+    """
+    if backend.call_cost_usd is not None or backend.capabilities.reports_cost:
+        return True
+    model = model_asked_for(settings, profile)
+    if not model:
+        return backend.capabilities.converses and bool(settings.prices)
+    return find_price(model, settings.prices) is not None

@@ -6,6 +6,7 @@ from graftline.records import task_records
 from graftline.report.assemble import History, assemble_report, read_history, task_state
 from graftline.report.files import save_report
 from graftline.report.model import Report, RunState, TaskState
+from graftline.report.wording import cap_line
 from graftline.run import BUDGET_REACHED, CANCELLED, Run
 
 DONE = frozenset({TaskState.SUCCEEDED, TaskState.NO_CHANGE})
@@ -55,11 +56,15 @@ def conclude(run: Run, history: History, ending: BaseException | None) -> tuple[
             pass
     undone = unfinished(run, history)
     missing = f"{', '.join(undone)} did not make it" if undone else ""
-    if run.stop_reason and run.stop_reason != CANCELLED:
-        state = RunState.BUDGET_REACHED if run.stop_reason == BUDGET_REACHED else RunState.FAILED
-        return state, "; ".join(filter(None, [run.stop_reason, missing, place]))
+    if run.stop_reason not in {"", CANCELLED, BUDGET_REACHED}:
+        return RunState.FAILED, "; ".join(filter(None, [run.stop_reason, missing, place]))
     verification = history.verification
-    if verification is not None and not verification.data["passed"]:
+    is_red = verification is not None and not verification.data["passed"]
+    if history.caps_reached and (undone or is_red):
+        caps = [cap_line(reached) for reached in history.caps_reached.values()]
+        red = f"tests are red: {verification.data['reason']}" if verification is not None and is_red else ""
+        return RunState.BUDGET_REACHED, "; ".join(filter(None, [f"{BUDGET_REACHED}: {caps[0]}", missing, red, place]))
+    if verification is not None and is_red:
         return (
             RunState.TESTS_FAILED,
             f"tests are red and were not healed: {verification.data['reason']}; nothing landed; look at the work with: "

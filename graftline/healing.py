@@ -30,7 +30,7 @@ async def assign(run: Run, failures: tuple[TestFailure, ...]) -> tuple[Assigned,
     return tuple(
         Assigned(task, found)
         for task, found in blamed.items()
-        if found and len(heal_records(run.folder, task)) < run.settings.heal.max_per_task
+        if found and sum(record.counts for record in heal_records(run.folder, task)) < run.settings.heal.max_per_task
     )
 
 

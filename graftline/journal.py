@@ -22,7 +22,7 @@ from graftline.errors import GraftlineError, UnknownRunError, UserError
 from graftline.private_files import write_file, writing
 
 # Raised whenever an older graftline would misread the file, which includes every new kind of event.
-FORMAT = 1
+FORMAT = 2
 
 
 class EventKind(StrEnum):
@@ -32,11 +32,13 @@ class EventKind(StrEnum):
     PLAN_NOTED = "plan-noted"
     ATTEMPT_STARTED = "attempt-started"
     PROCESS_STARTED = "process-started"
+    PROVIDER_WAITED_FOR = "provider-waited-for"
     SETUP = "setup"
     AGENT_PROGRESS = "agent-progress"
     ATTEMPT_ENDED = "attempt-ended"
     TASK_SUCCEEDED = "task-succeeded"
     TASK_FAILED = "task-failed"
+    TASK_STOPPED = "task-stopped"
     TASK_SKIPPED = "task-skipped"
     MERGE_DONE = "merge-done"
     VERIFY_STARTED = "verify-started"
@@ -47,6 +49,8 @@ class EventKind(StrEnum):
     LANDED = "landed"
     LEFT_ON_BRANCH = "left-on-branch"
     SALVAGED = "salvaged"
+    COST_WARNING = "cost-warning"
+    CAP_REACHED = "cap-reached"
     WARNING = "warning"
     RUN_ENDED = "run-ended"
     RUN_CLEANED = "run-cleaned"

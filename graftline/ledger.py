@@ -8,44 +8,24 @@ import fcntl
 import math
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from enum import StrEnum
 from pathlib import Path
 
 from graftline.agents.outcome import OutcomeKind, Usage
-from graftline.errors import CannotRunError, GraftlineError, UserError
+from graftline.caps import Cap, Reservation, Room, Scope, Shortage
+from graftline.errors import CannotRunError, GraftlineError
+from graftline.ledger_schema import upgrade
 from graftline.private_files import make_folder, writing
 
-SCHEMA_VERSION = 1
 BUSY_SECONDS = 30.0
 # Sums of binary fractions miss the decimal sum by far less than this, and this is far less than any price.
 TOLERANCE_USD = 1e-9
-
-_SCHEMA = """
-CREATE TABLE calls (
-    id            INTEGER PRIMARY KEY,
-    run_id        TEXT NOT NULL,
-    role          TEXT NOT NULL,
-    task          TEXT,
-    attempt       INTEGER,
-    backend       TEXT NOT NULL,
-    version       TEXT NOT NULL DEFAULT '',
-    model         TEXT NOT NULL DEFAULT '',
-    input_tokens  INTEGER,
-    output_tokens INTEGER,
-    cached_tokens INTEGER,
-    cost_usd      REAL,              -- null: unknown, which is not 0
-    reserved_usd  REAL NOT NULL,
-    seconds       REAL,
-    outcome       TEXT,
-    started_at    TEXT NOT NULL,
-    ended_at      TEXT               -- null: still open
-);
-CREATE INDEX calls_of_run ON calls (run_id);
-"""
+MOST = 1e9
+"""No call costs so many dollars, or takes so many seconds: an agent that says so is mistaken, or lies."""
 
 
 class Role(StrEnum):
@@ -56,19 +36,40 @@ class Role(StrEnum):
     PLANNER = "planner"
 
 
-@dataclass(frozen=True)
-class Call:
+class CostSource(StrEnum):
+    """Where a call's cost comes from: its agent, or its profile, says it; or its tokens at the prices of `[prices]`."""
+
+    REPORTED = "reported"
+    PRICED = "priced"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextCall:
+    """A call that is about to be made: what is known of it before it starts.
+
+    A planner's call has no task. `profile` is the name its agent goes by in the settings; `deployment` is the id of
+    the Prefect deployment that its run is of, empty for a script's.
+    """
+
+    run_id: str
+    role: Role
+    backend: str
+    task: str | None = None
+    attempt: int | None = None
+    profile: str = ""
+    tier: str = ""
+    deployment: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call(NextCall):
     """One row: one call, running (`ended_at` is None) or over."""
 
     id: int
-    run_id: str
-    role: Role
-    task: str | None
-    attempt: int | None
-    backend: str
     version: str
     model: str
     usage: Usage
+    cost_source: CostSource | None
     reserved_usd: float
     seconds: float | None
     outcome: OutcomeKind | None
@@ -88,7 +89,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Account:
-    """What a run has spent, derived from its calls."""
+    """What some calls have cost: those of a run, or of an attempt."""
 
     calls: tuple[Call, ...] = ()
 
@@ -104,18 +105,26 @@ class Account:
 
     @property
     def cost_usd(self) -> float | None:
-        """The cost of the run, None when it is not known of every call."""
+        """The cost of all calls, None when it is not known of every one."""
         return None if self.unknown_calls else self.known_usd
 
     @property
-    def reserved_usd(self) -> float:
-        """What running calls hold in reserve; a part of `estimated_usd`."""
-        return math.fsum(call.reserved_usd for call in self.calls if call.is_open)
+    def unknown_usd(self) -> float:
+        """What the calls without a known cost count for under a cap, running ones included."""
+        return math.fsum(call.reserved_usd for call in self.calls if call.usage.cost_usd is None)
 
     @property
-    def estimated_usd(self) -> float:
-        """What counts against the cap: known costs, and every unknown one, running or over, at its reservation."""
-        return math.fsum(call.estimated_usd for call in self.calls)
+    def spent_usd(self) -> float:
+        """What the calls that are over count for under a cap: their costs, and unknown ones at their reservations."""
+        return math.fsum(call.estimated_usd for call in self.calls if not call.is_open)
+
+    def of(self, role: Role, task: str | None, attempt: int | None) -> "Account":
+        """The calls of one attempt."""
+        return Account(tuple(one for one in self.calls if (one.role, one.task, one.attempt) == (role, task, attempt)))
+
+
+AmountAsked = Callable[[tuple[Room, ...]], float]
+"""How much a call asks for, going by what each cap leaves."""
 
 
 @dataclass(frozen=True)
@@ -133,58 +142,62 @@ class Ledger:
                 with writing(ledger.path):  # SQLite would make it with the umask; -wal and -shm take after it
                     os.close(os.open(ledger.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             with ledger._connection() as connection:
-                (version,) = connection.execute("PRAGMA user_version").fetchone()
-                if version > SCHEMA_VERSION:
-                    raise UserError(
-                        f"{ledger.path} was written by a newer graftline (schema {version}, this one knows "
-                        f"{SCHEMA_VERSION}): update graftline, or name another place with GRAFTLINE_STATE_DIR"
-                    )
-                if version < SCHEMA_VERSION:
-                    connection.execute("PRAGMA journal_mode = WAL")
-                    connection.executescript(
-                        f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-                    )
+                upgrade(connection, ledger.path)
         return ledger
 
-    def try_reserve(
-        self,
-        run_id: str,
-        role: Role,
-        task: str | None,
-        attempt: int | None,
-        backend: str,
-        *,
-        amount_usd: float,
-        cap_usd: float,
-    ) -> int | None:
-        """Reserve money for one call and return the row's id, or None when it does not fit under the run's cap.
+    def reserve(self, call: NextCall, caps: Sequence[Cap], ask: AmountAsked) -> Reservation | Shortage:
+        """Reserve what a call asks for, or say under which cap it does not fit; there is at least one cap.
 
-        Looking and reserving is one transaction, so no two calls get the same money. An amount of 0 always fits.
+        Looking, asking and reserving is one transaction, so no two calls get the same money, also not in different
+        processes. An amount of 0 always fits.
         """
-        if not (math.isfinite(amount_usd) and amount_usd >= 0):
-            raise ValueError(f"cannot reserve {amount_usd} USD")
         with self._connection() as connection, _transaction(connection):
-            committed_usd = _account(connection, run_id).estimated_usd
-            if amount_usd > 0 and not committed_usd + amount_usd <= cap_usd + TOLERANCE_USD:
-                return None
-            return connection.execute(
-                "INSERT INTO calls (run_id, role, task, attempt, backend, reserved_usd, started_at) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (run_id, Role(role).value, task, attempt, backend, amount_usd, datetime.now(UTC).isoformat()),
-            ).lastrowid
+            rooms = tuple(_room(connection, cap, call) for cap in caps)
+            amount_usd = ask(rooms)
+            if not (math.isfinite(amount_usd) and amount_usd >= 0):
+                raise ValueError(f"cannot reserve {amount_usd} USD")
+            fullest = min(rooms, key=lambda room: room.left_usd)
+            if amount_usd > 0 and not amount_usd <= fullest.left_usd + TOLERANCE_USD:
+                return Shortage(fullest, amount_usd)
+            row = connection.execute(
+                "INSERT INTO calls (run_id, role, task, attempt, backend, profile, tier, deployment, reserved_usd, "
+                "started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+                (
+                    call.run_id,
+                    Role(call.role).value,
+                    call.task,
+                    call.attempt,
+                    call.backend,
+                    call.profile,
+                    call.tier,
+                    call.deployment,
+                    amount_usd,
+                    datetime.now(UTC).isoformat(),
+                ),
+            ).fetchone()
+            return Reservation(row["id"], amount_usd, rooms)
 
     def complete(
-        self, call: int, usage: Usage, *, outcome: OutcomeKind, version: str = "", model: str = "", seconds: float = 0.0
+        self,
+        call: int,
+        usage: Usage,
+        *,
+        outcome: OutcomeKind,
+        version: str = "",
+        model: str = "",
+        seconds: float = 0.0,
+        cost_source: CostSource = CostSource.REPORTED,
     ) -> None:
         """Enter how a call ended; a call that was completed before keeps its first entry.
 
-        A call that never started costs a known 0. What an agent reports that cannot be (a negative or infinite cost, a
+        A call that never started costs a known 0. What an agent reports that cannot be (a negative or boundless cost, a
         negative count) is entered as unknown.
         """
+        cost_usd = _amount(usage.cost_usd)
         with self._connection() as connection, _transaction(connection):
             done = connection.execute(
                 "UPDATE calls SET version = ?, model = ?, input_tokens = ?, output_tokens = ?, cached_tokens = ?, "
-                "cost_usd = ?, seconds = ?, outcome = ?, ended_at = ? "
+                "cost_usd = ?, cost_source = ?, seconds = ?, outcome = ?, ended_at = ? "
                 "WHERE id = ? AND ended_at IS NULL",
                 (
                     _text(version),
@@ -192,7 +205,8 @@ class Ledger:
                     _count(usage.input_tokens),
                     _count(usage.output_tokens),
                     _count(usage.cached_tokens),
-                    _amount(usage.cost_usd),
+                    cost_usd,
+                    None if cost_usd is None else CostSource(cost_source).value,
                     _amount(seconds),
                     OutcomeKind(outcome).value,
                     datetime.now(UTC).isoformat(),
@@ -252,6 +266,36 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
+def local_midnight(now: datetime) -> datetime:
+    """When the local calendar day of a moment began on this machine, in UTC; it may have been 23 or 25 hours long."""
+    return datetime.combine(now.astimezone().date(), time()).astimezone(UTC)
+
+
+_CALLS_IN = {
+    Scope.TASK: "run_id = :run_id AND task = :task",
+    Scope.RUN: "run_id = :run_id",
+    Scope.DAY: "started_at >= :midnight",
+    Scope.DEPLOYMENT: "deployment = :deployment",
+}
+
+
+def _room(connection: sqlite3.Connection, cap: Cap, call: NextCall) -> Room:
+    columns = "coalesce(cost_usd, reserved_usd) AS counted_usd, ended_at IS NULL AND run_id = :run_id AS is_held"
+    names = {
+        "run_id": call.run_id,
+        "task": call.task,
+        "deployment": call.deployment,
+        "midnight": local_midnight(datetime.now(UTC)).isoformat(),
+    }
+    query = f"SELECT {columns} FROM calls WHERE {_CALLS_IN[cap.scope]}"  # noqa: S608 - put together from constants
+    rows = connection.execute(query, names).fetchall()
+    return Room(
+        cap,
+        counted_usd=math.fsum(row["counted_usd"] for row in rows),
+        held_usd=math.fsum(row["counted_usd"] for row in rows if row["is_held"]),
+    )
+
+
 def _account(connection: sqlite3.Connection, run_id: str) -> Account:
     rows = connection.execute("SELECT * FROM calls WHERE run_id = ? ORDER BY id", (run_id,))
     return Account(tuple(_call(row) for row in rows))
@@ -262,9 +306,12 @@ def _call(row: sqlite3.Row) -> Call:
         id=row["id"],
         run_id=row["run_id"],
         role=Role(row["role"]),
+        backend=row["backend"],
         task=row["task"],
         attempt=row["attempt"],
-        backend=row["backend"],
+        profile=row["profile"],
+        tier=row["tier"],
+        deployment=row["deployment"],
         version=row["version"],
         model=row["model"],
         usage=Usage(
@@ -273,6 +320,7 @@ def _call(row: sqlite3.Row) -> Call:
             output_tokens=row["output_tokens"],
             cached_tokens=row["cached_tokens"],
         ),
+        cost_source=None if row["cost_source"] is None else CostSource(row["cost_source"]),
         reserved_usd=row["reserved_usd"],
         seconds=row["seconds"],
         outcome=None if row["outcome"] is None else OutcomeKind(row["outcome"]),
@@ -287,7 +335,7 @@ def _text(value: str) -> str:
 
 
 def _amount(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) and value >= 0 else None
+    return value if value is not None and 0 <= value < MOST else None
 
 
 def _count(value: int | None) -> int | None:

@@ -33,6 +33,7 @@ from graftline.preflight import (
 from graftline.process import this_process
 from graftline.records import count_extra_attempts
 from graftline.recovery import end_left_behind, find_dead, is_unended, recover
+from graftline.report.wording import money
 from graftline.request import BuildRequest
 from graftline.run import Run, carry_out, close_run
 from graftline.settings import Settings, public_dump
@@ -123,6 +124,21 @@ def take_changes(run: Run, today: Today) -> None:
     write_pinned(run.folder, run.pinned)
     run.graph = graph_of(run.plan)
     run.settings = today.settings
+
+
+def change_cap(run: Run, max_usd: float, *, keep: bool) -> None:
+    """Let an open run go on under another cap of its own; `keep` also pins it, for every later entry into the run."""
+    before = run.settings.cost.max_usd
+    request = run.pinned.request
+    limits = request.limits.model_copy(update={"max_cost_usd": max_usd})
+    run.settings = run.settings.model_copy(update={"cost": run.settings.cost.model_copy(update={"max_usd": max_usd})})
+    # In the request, too: what a run was asked for decides what counts as a change of its settings.
+    run.pinned = run.pinned.model_copy(
+        update={"request": request.model_copy(update={"limits": limits}), "settings": public_dump(run.settings)}
+    )
+    if keep and max_usd != before:
+        write_pinned(run.folder, run.pinned)
+        run.journal.append(EventKind.PLAN_NOTED, text=f"the run's cap was {money(before)} and is {money(max_usd)}")
 
 
 async def _begin(request: BuildRequest, run_id: str, environ: Mapping[str, str], load_blocks: LoadBlocks) -> Run:

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from graftline.agents.tiers import Tier
 from graftline.dependencies import Fault, Outline, find_faults
 from graftline.errors import ManifestError, Problem
 from graftline.paths import clean_file_path, clean_pattern, matches, may_overlap
@@ -56,6 +57,12 @@ def _group(text: str) -> str:
     return _one_line(text)
 
 
+def _label(text: str) -> str:
+    if not text.isprintable() or any(map(str.isspace, text)):
+        raise ValueError("a label is one word")
+    return text
+
+
 def _test(text: str) -> str:
     if text.startswith("-"):
         raise ValueError(f"{text!r} would be read as an option of the test runner")
@@ -82,10 +89,15 @@ Pattern = Annotated[str, _rule(clean_pattern)]
 FilePath = Annotated[str, _rule(clean_file_path)]
 TestName = Annotated[str, StringConstraints(min_length=1), _rule(_test)]
 
+Label = Annotated[str, StringConstraints(min_length=1, max_length=64), _rule(_label)]
+
 # Keys that a task has and that a plan file's `defaults` may give to all tasks.
 Agent = Annotated[
     Annotated[str, StringConstraints(min_length=1), _rule(_one_line)] | None,
     Field(description="Agent profile or backend type; the run's when left out"),
+]
+TaskTier = Annotated[
+    Tier | None, Field(description="Tier of the agent, where `agent` names none: fast, standard or deep")
 ]
 Environment = Annotated[
     dict[Annotated[str, _rule(_variable)], Annotated[str, _rule(_value)]],
@@ -120,6 +132,10 @@ class TaskSpec(BaseModel):
     )
     read_only: bool = Field(default=False, strict=True, description="The task reports and must change nothing")
     agent: Agent = None
+    tier: TaskTier = None
+    labels: tuple[Label, ...] = Field(
+        default=(), description="What kind of work it is; `[models] labels` says which tier does it"
+    )
     tests: tuple[TestName, ...] = Field(default=(), description="Tests (paths or ids) that must be green for this task")
     acceptance: dict[FilePath, Text] = Field(default_factory=dict, description="Acceptance test files: path to content")
     priority: Priority = 0

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +10,11 @@ from types import MappingProxyType
 
 import anyio
 
-from graftline.agents.backend import AgentBackend, Probe
-from graftline.agents.backends import resolve_backend
+from graftline.agents.backend import Probe
 from graftline.agents.environment import refused_names
 from graftline.agents.profiles import PROFILE_TYPES, AnyProfile
+from graftline.agents.routing import plan_agents
+from graftline.budget import tells_its_cost
 from graftline.errors import AgentUnavailableError, CannotRunError, ManifestError, Problem, UserError
 from graftline.git.command import check_git
 from graftline.git.landing import check_result_branch
@@ -28,6 +29,7 @@ from graftline.git.repository import (
 )
 from graftline.manifest import Manifest, load_manifest, parse_plan
 from graftline.plan import Plan
+from graftline.report.wording import money
 from graftline.request import BuildRequest
 from graftline.settings import Effective, Settings, load_settings, stated_agents
 from graftline.store import run_name, state_place
@@ -105,7 +107,12 @@ async def check_request(
         test_tools=tools,
         tree_bytes=tree_bytes,
         probes=probes,
-        notes=(*manifest.notes, *features, *await dirty_note(repository)),
+        notes=(
+            *manifest.notes,
+            *features,
+            *cost_notes(manifest.plan, effective.settings),
+            *await dirty_note(repository),
+        ),
     )
 
 
@@ -174,18 +181,25 @@ def check_environments(plan: Plan) -> None:
         raise ManifestError(tuple(problems))
 
 
-def plan_backends(plan: Plan, settings: Settings) -> dict[str, AgentBackend]:
-    """The backends a plan calls, by the name its tasks use; the empty name is the run's default."""
-    return {name: resolve_backend(settings, name or None) for name in {task.agent or "" for task in plan.tasks}}
+def cost_notes(plan: Plan, settings: Settings) -> Iterator[str]:
+    """What to say about agents that tell nobody what they cost."""
+    for agent in plan_agents(plan, settings):
+        if not tells_its_cost(settings, agent.profile, agent.backend):
+            counted = money(settings.cost.unknown_call_usd)
+            yield (
+                f"what a call of {agent.profile} costs is not known, and counts as {counted} under the cap: "
+                "`cost_usd` of a command, or [prices] of a model, says it"
+            )
 
 
 async def probe_agents(plan: Plan, settings: Settings, environ: Mapping[str, str]) -> tuple[Probe, ...]:
-    """What is installed of the agents a plan calls.
+    """What is installed of the agents that may be called for a plan, each once.
 
     Raises:
+        SettingsError: a task asks for an agent or a tier that there is not.
         AgentUnavailableError: one of them cannot be used; all problems are in the message.
     """
-    probes = tuple([await backend.probe(environ) for backend in plan_backends(plan, settings).values()])
+    probes = tuple(dict.fromkeys([await agent.backend.probe(environ) for agent in plan_agents(plan, settings)]))
     problems = [f"{probe.backend}: {problem}" for probe in probes for problem in probe.problems]
     if problems:
         raise AgentUnavailableError("\n".join(problems))
@@ -207,13 +221,17 @@ def check_disk(tree_bytes: int, task_count: int, settings: Settings, environ: Ma
     folder = state_place(environ)
     retired = min(RETIRED_BYTES, tree_bytes * task_count)
     needed = tree_bytes * (settings.agent.max_concurrent + 1) + retired + SPARE_BYTES
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    free = shutil.disk_usage(there).free
+    free = shutil.disk_usage(disk_of(folder)).free
     if free < needed:
         raise CannotRunError(
             f"{folder}: {free // 2**20} MB free, but {settings.agent.max_concurrent} agents need about "
             f"{needed // 2**20} MB for their worktrees; free some, or set GRAFTLINE_STATE_DIR to a larger disk"
         )
+
+
+def disk_of(folder: Path) -> Path:
+    """A folder that exists on the disk that another one is on, or would be."""
+    return next(place for place in (folder, *folder.parents) if place.exists())
 
 
 async def dirty_note(repository: Repository) -> tuple[str, ...]:

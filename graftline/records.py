@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from graftline.agents.outcome import OutcomeKind
+from graftline.agents.outcome import POLICIES, OutcomeKind, Policy, Usage
+from graftline.agents.tiers import Tier
 from graftline.git.hub import Hub
 from graftline.ledger import Role
 from graftline.plan import TaskSpec
@@ -20,23 +21,30 @@ from graftline.private_files import write_file
 from graftline.store import RunFolder
 
 RECORD_NAME = "record.json"
-KEY_FIELDS = frozenset({"id", "prompt", "depends_on", "writes", "read_only", "agent", "tests", "acceptance"})
+KEY_FIELDS = frozenset({"id", "prompt", "depends_on", "writes", "read_only", "agent", "tier", "tests", "acceptance"})
 """Fields of a task that make it another task when they change."""
-FREE_FIELDS = frozenset({"title", "priority", "timeout_seconds", "max_retries", "concurrency_group", "env"})
+FREE_FIELDS = frozenset({"title", "labels", "priority", "timeout_seconds", "max_retries", "concurrency_group", "env"})
 """Fields that say how it is run or shown; finished work stays valid when they change."""
 
 
 class AttemptState(StrEnum):
-    """What an attempt came to."""
+    """What an attempt came to.
+
+    `interrupted`: it was ended from outside, or by its money limit. `not-called`: the caps left nothing for its call.
+    """
 
     SUCCEEDED = "succeeded"
     NO_CHANGE = "no-change"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+    NOT_CALLED = "not-called"
 
 
 class AttemptRecord(BaseModel):
-    """One attempt, as `record.json` in its folder says."""
+    """One attempt, as `record.json` in its folder says.
+
+    `continues` is the number of the attempt whose worktree and private home this one went on in.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,10 +59,15 @@ class AttemptRecord(BaseModel):
     outcome: OutcomeKind
     detail: str
     last_message: str
+    profile: str
+    tier: Tier | None
     backend: str
     version: str
     model: str
     session_id: str
+    session_usage: Usage | None = None
+    continues: int | None = None
+    retry_at: datetime | None = None
     cost_usd: float | None
     seconds: float
     ended: datetime
@@ -67,6 +80,12 @@ class AttemptRecord(BaseModel):
     def is_done(self) -> bool:
         """The task needs no further attempt."""
         return self.state in {AttemptState.SUCCEEDED, AttemptState.NO_CHANGE}
+
+    @property
+    def counts(self) -> bool:
+        """It ended by itself: what was cut off, refused by a provider or never begun takes none of a task's tries."""
+        was_cut = self.state in {AttemptState.INTERRUPTED, AttemptState.NOT_CALLED}
+        return not was_cut and POLICIES[self.outcome] is not Policy.WAIT
 
 
 def task_key(spec: TaskSpec, base_tree: str) -> str:
@@ -100,9 +119,13 @@ def task_records(run_folder: RunFolder, task: str) -> tuple[AttemptRecord, ...]:
 
 
 def count_extra_attempts(run_folder: RunFolder, task: str) -> int:
-    """How many attempts a task had beyond its first; interrupted ones are nobody's failure and do not count."""
-    states = [record.state for record in task_records(run_folder, task)]
-    return max(0, sum(state is not AttemptState.INTERRUPTED for state in states) - 1)
+    """How many attempts a task had beyond its first."""
+    return max(0, count_own_attempts(run_folder, task) - 1)
+
+
+def count_own_attempts(run_folder: RunFolder, task: str) -> int:
+    """How many attempts a task had that ended by themselves: neither a signal nor a provider is its failure."""
+    return sum(record.counts for record in task_records(run_folder, task))
 
 
 def heal_records(run_folder: RunFolder, task: str) -> tuple[AttemptRecord, ...]:

@@ -14,6 +14,7 @@ from graftline.agents.environment import PROMPT_FILE_VARIABLE, prompt_file
 from graftline.agents.outcome import OutcomeKind, Usage
 from graftline.attempt import NOT_CALLED, Ask, Place, conclude_attempt, heal_place, interrupted, task_place
 from graftline.closing import close_dead
+from graftline.continuation import continuation_of
 from graftline.errors import GraftlineError
 from graftline.git.worktrees import Worktree, remove_worktree
 from graftline.healing import record_heal
@@ -122,8 +123,12 @@ async def _finish(run: Run, started: Entry, entries: Sequence[Entry]) -> None:
         await _complete(run, place, record, entries)
         await remove_worktree(worktree)
     elif worktree.is_whole:
-        ask = Ask(spec=run.plan.task(place.task), base=base, key=str(started.data["key"]), prompt="")
-        outcome = interrupted(run.backend(ask.spec), Usage() if was_called else NOT_CALLED)
+        spec, key = run.plan.task(place.task), str(started.data["key"])
+        agent = run.agent(spec)
+        # The same as when it began: its own record is not there yet.
+        continuation = continuation_of(run, spec.id, key, agent) if place.continues is not None else None
+        ask = Ask(spec=spec, base=base, key=key, prompt="", continuation=continuation)
+        outcome = interrupted(agent, Usage() if was_called else NOT_CALLED)
         seconds = (entries[-1].at - started.at).total_seconds()
         # What cannot be kept stays in its worktree, and the journal says where.
         with contextlib.suppress(GraftlineError):
@@ -157,7 +162,10 @@ def _settle(run: Run) -> None:
 def _place_of(run: Run, started: Entry) -> Place:
     """The place of the attempt whose start an entry tells."""
     task, number = str(started.task), int(str(started.attempt))
-    return heal_place(run, task, number) if started.data["round"] else task_place(run, task, number)
+    if started.data["round"]:
+        return heal_place(run, task, number)
+    continues = started.data.get("continues")
+    return task_place(run, task, number, continues=continues if isinstance(continues, int) else None)
 
 
 def _folder_of(folder: RunFolder, started: Entry) -> Path:

@@ -10,12 +10,13 @@ from graftline.preflight import RETIRED_BYTES
 from graftline.run import Run
 
 
-async def retire(run: Run, worktree: Worktree, *, is_bare: bool) -> None:
-    """Have a worktree removed; `is_bare` says that nothing but files of the repository is in it.
+async def retire(run: Run, worktree: Worktree, *, may_wait: bool) -> None:
+    """Have a worktree removed, with the others when the run ends if it may wait for that.
 
-    One that holds more (packages, environments, build output) may be any size, and does not wait.
+    One that holds more than files of the repository (packages, environments, build output) may be any size, and does
+    not wait, unless another attempt could go on in it.
     """
-    if not is_bare:
+    if not may_wait:
         await remove_worktree(worktree)
         return
     run.retired.append(worktree)

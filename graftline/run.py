@@ -1,11 +1,12 @@
 """One execution of a plan: what was pinned at its start, and the open records it works on."""
 
+import asyncio
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from graftline.agents.backend import AgentBackend
-from graftline.agents.backends import resolve_backend
+from graftline.agents.routing import Agent, next_agent, route_of
+from graftline.clock import Clock
 from graftline.git.hub import Hub
 from graftline.git.merging import Merger
 from graftline.git.repository import Repository, Target
@@ -16,6 +17,7 @@ from graftline.ledger import Ledger
 from graftline.pinned import PinnedRun
 from graftline.plan import Graph, Plan, TaskSpec
 from graftline.process import OnStart, ProcessIdentity
+from graftline.records import heal_records, task_records
 from graftline.settings import Settings
 from graftline.store import RunFolder
 from graftline.verify.detect import TestCommand
@@ -28,7 +30,8 @@ class Run:
     `stop_reason` is set when nothing new may start (a key was refused, the budget is spent): what runs goes on, what
     has not started does not. `test_command`, what it runs on and the size of a worktree are known once the run is to be
     carried out. `recovered` says what was found of a process of it that had died. `tested` holds the keys of the suites
-    that this entry into the run has seen end.
+    that this entry into the run has seen end. `deployment` is the id of the Prefect deployment it is a run of, if any.
+    `call_ended` is set, and another one put in its place, whenever a call has given back what it did not use.
     """
 
     pinned: PinnedRun
@@ -48,11 +51,13 @@ class Run:
     stop_reason: str = ""
     candidates: int = 0
     retries_claimed: int = 0
-    has_warned: bool = False
     retired: deque[Worktree] = field(default_factory=deque)
     recovered: str = ""
     is_entered_again: bool = False
+    clock: Clock = field(default_factory=Clock)
     tested: set[str] = field(default_factory=set)
+    deployment: str = ""
+    call_ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def id(self) -> str:
@@ -83,9 +88,10 @@ class Run:
         """A ref of this run in the hub."""
         return "/".join(["refs/graftline", self.id, *map(str, parts)])
 
-    def backend(self, spec: TaskSpec) -> AgentBackend:
-        """The agent a task is given to."""
-        return resolve_backend(self.settings, spec.agent)
+    def agent(self, spec: TaskSpec) -> Agent:
+        """Who the next attempt of a task is given to, or who heals it, after what became of its attempts so far."""
+        records = (*task_records(self.folder, spec.id), *heal_records(self.folder, spec.id))
+        return next_agent(route_of(self.settings, spec), records)
 
     def timeout_seconds(self, spec: TaskSpec) -> float:
         """Wall clock of one attempt of a task."""
@@ -128,7 +134,7 @@ NOT_STARTED = "not started: "
 CANCELLED = "cancelled by request"
 BUDGET_REACHED = "budget reached"
 RUN_TIMED_OUT = "the run took longer than [timeouts] run_seconds"
-"""Why a run is stopped; the first two have a state of their own."""
+"""Why nothing new starts in a run; the first two have a state of their own."""
 
 _live_runs: dict[str, Run] = {}
 """Runs carried out by this process. Flows and tasks get the id, since Prefect stores their parameters on its server."""

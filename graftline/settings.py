@@ -10,10 +10,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from graftline.agents.profiles import AnyProfile
+from graftline.agents.tiers import TIERS, Tier
 from graftline.errors import SettingsError
+from graftline.prices import ModelPattern, ModelPrice
 from graftline.settings_problems import describe_contradictions, describe_errors
 from graftline.settings_sources import leaves, merge, origin_of, read_environment, read_file, read_overrides
 
@@ -35,6 +38,24 @@ class AgentSettings(Section):
     stagger_seconds: float = Field(default=0, ge=0, description="Least time between two agent starts")
 
 
+class ModelSettings(Section):
+    """[models]: which tier does which work; a tier stands for the profile that has it."""
+
+    labels: dict[str, Tier] = Field(
+        default_factory=dict, description="Tiers of tasks with these labels; of several the deepest"
+    )
+    escalation: list[Tier] = Field(
+        default_factory=list, description="Tiers that follow one another when attempts of a task fail"
+    )
+
+    @field_validator("escalation")
+    @classmethod
+    def _rises(cls, escalation: list[Tier]) -> list[Tier]:
+        if escalation != [tier for tier in TIERS if tier in escalation]:
+            raise PydanticCustomError("escalation", "{message}", {"message": f"must rise: {', '.join(TIERS)}"})
+        return escalation
+
+
 class LimitSettings(Section):
     """[limits]: what holds across all runs of one Prefect server."""
 
@@ -49,8 +70,18 @@ class TimeoutSettings(Section):
     """[timeouts], in seconds."""
 
     task_seconds: float = Field(default=1800, gt=0, description="Wall clock of one attempt")
-    run_seconds: float = Field(default=14400, gt=0, description="Wall clock of a run")
+    run_seconds: float = Field(default=14400, gt=0, description="Wall clock of a run, waits for providers apart")
     output_stall_seconds: float = Field(default=600, gt=0, description="Silence after which an agent is ended")
+
+
+class ProviderSettings(Section):
+    """[provider], in seconds: how long to wait for one that is overloaded, limits the rate or cannot be reached."""
+
+    first_wait_seconds: float = Field(
+        default=5, gt=0, description="First wait, unless the provider names a time; doubled each time"
+    )
+    longest_wait_seconds: float = Field(default=120, gt=0, description="Longest wait that the provider did not name")
+    give_up_seconds: float = Field(default=21600, gt=0, description="Wait of one task in all after which it fails")
 
 
 class RetrySettings(Section):
@@ -70,7 +101,21 @@ class HealSettings(Section):
 class CostSettings(Section):
     """[cost], in US dollars."""
 
-    max_usd: float = Field(default=5.0, ge=0, description="Cap of a run")
+    max_usd: float = Field(default=5.0, ge=0, description="Cap of a run; 0 = only what is free")
+    task_usd: float | None = Field(
+        default=None, ge=0, description="Cap of one task, its heal calls included; left out: none"
+    )
+    day_usd: float | None = Field(
+        default=None, ge=0, description="Cap of all runs of this machine on a local calendar day; left out: none"
+    )
+    deployment_usd: float | None = Field(
+        default=None, ge=0, description="Cap of all runs of a Prefect deployment on this machine; left out: none"
+    )
+    unknown_call_usd: float = Field(
+        default=0.5,
+        gt=0,
+        description="Reserved for an agent that keeps to no limit; counts while its cost is unknown",
+    )
     warn_usd: float = Field(default=3.0, ge=0, description="Say so when a run has spent this much")
 
 
@@ -122,11 +167,16 @@ class Settings(Section):
 
     agent: AgentSettings = AgentSettings()
     agents: dict[str, AnyProfile] = Field(default_factory=dict, description="Named agent profiles")
+    models: ModelSettings = ModelSettings()
     limits: LimitSettings = LimitSettings()
     timeouts: TimeoutSettings = TimeoutSettings()
+    provider: ProviderSettings = ProviderSettings()
     retries: RetrySettings = RetrySettings()
     heal: HealSettings = HealSettings()
     cost: CostSettings = CostSettings()
+    prices: dict[ModelPattern, ModelPrice] = Field(
+        default_factory=dict, description="Prices of models, for agents that tell tokens and no cost"
+    )
     git: GitSettings = GitSettings()
     worktree: WorktreeSettings = WorktreeSettings()
     test: TestSettings = TestSettings()

@@ -3,13 +3,15 @@
 Values are never repeated: any of them may be a secret.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from graftline.agents.profiles import PROFILE_TYPES
+from graftline.agents.tiers import TIERS
+from graftline.prices import ModelPrice
 from graftline.settings_sources import DELIMITER, PREFIX, Key, Layer, place_of
 
 _SENTENCES = {
@@ -68,7 +70,25 @@ def describe_contradictions(
                 f'is a type that needs a profile: write [agents.NAME] with type = "{backend}" and name it here',
             )
         )
+    problems += _tier_problems(profiles, _table(merged, "models"))
     return [f"{place_of(key, layers)}: {_spell(key)} {sentence}" for key, sentence in problems]
+
+
+def _tier_problems(profiles: Mapping[str, object], models: Mapping[str, object]) -> Iterator[tuple[Key, str]]:
+    """A tier that two profiles have, and one that is asked for and that none has; what is no tier, validation says."""
+    owners: dict[object, str] = {}
+    for name in profiles:
+        tier = _table(profiles, name).get("tier")
+        if tier in TIERS and (owner := owners.setdefault(tier, name)) != name:
+            yield ("agents", name, "tier"), f"is that of [agents.{owner}] as well; a tier stands for one profile"
+    escalation = models.get("escalation")
+    asked: list[tuple[Key, object]] = [
+        *((("models", "labels", label), tier) for label, tier in _table(models, "labels").items()),
+        *((("models", "escalation"), tier) for tier in (escalation if isinstance(escalation, list) else ())),
+    ]
+    for key, tier in asked:
+        if tier in TIERS and tier not in owners:
+            yield key, f'asks for a tier that no profile has: add tier = "{tier}" to the one it means, [agents.NAME]'
 
 
 def _describe_unknown_backend(backend: str, profiles: Mapping[str, object]) -> str:
@@ -110,6 +130,8 @@ def _fields(table: Key, *, model: type[BaseModel], merged: Mapping[str, object])
     if table[0] == "agents" and len(table) == 2:
         profile = PROFILE_TYPES.get(str(_table(_table(merged, "agents"), table[1]).get("type")))
         return list(profile.model_fields) if profile else []
+    if table[0] == "prices" and len(table) == 2:
+        return list(ModelPrice.model_fields)
     return [key[1] for key in _known_keys(model) if key[0] == table[0] and len(key) > 1]
 
 
@@ -119,8 +141,8 @@ def _table(values: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 
 def _key(location: tuple[int | str, ...]) -> Key:
-    """The key of a validation error: pydantic puts a profile's type into the path, which nobody wrote."""
-    parts = [str(part) for part in location]
+    """The key of a validation error, without what pydantic adds: a profile's type, and a mark where a name is wrong."""
+    parts = [str(part) for part in location if part != "[key]"]
     if parts[0] == "agents":
         del parts[2:3]
     return tuple(parts)

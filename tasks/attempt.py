@@ -8,9 +8,10 @@ from prefect.cache_policies import CacheKeyFnPolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 
-from graftline.agents.outcome import POLICIES, OutcomeKind, Policy
-from graftline.agents.prompt import frame_prompt
+from graftline.agents.outcome import ANOTHER_ATTEMPT, POLICIES, OutcomeKind
+from graftline.agents.prompt import frame_go_on, frame_prompt
 from graftline.attempt import Ask, perform_attempt, reserve_place
+from graftline.continuation import continuation_of, work_so_far
 from graftline.integration import Base, find_task
 from graftline.plan import TaskSpec
 from graftline.records import AttemptRecord
@@ -63,7 +64,7 @@ async def may_retry(_task: Task[..., Any], _task_run: TaskRun, state: State[Any]
     Prefect asks only while the task itself has retries left, so a claimed extra attempt is always used.
     """
     error = await state.aresult(raise_on_failure=False)
-    if not isinstance(error, AttemptFailedError) or POLICIES[error.record.outcome] is not Policy.RETRY:
+    if not isinstance(error, AttemptFailedError) or POLICIES[error.record.outcome] not in ANOTHER_ATTEMPT:
         return False
     return live_run(error.run_id).claim_retry()
 
@@ -80,22 +81,38 @@ async def attempt(run_id: str, task_id: str, base: str, key: str) -> Attempted:
     run = live_run(run_id)
     record = await find_task(run, task_id, Base(commit=base, key=key))
     if record is None:
-        spec = run.plan.task(task_id)
-        prompt = frame_prompt(spec, plan_title=run.plan.title, context=run.context_of(spec))
-        place = await reserve_place(run, task_id, base)
-        record = await perform_attempt(run, Ask(spec=spec, base=base, key=key, prompt=prompt), place)
+        ask = await next_ask(run, run.plan.task(task_id), base, key)
+        continues = ask.continuation.number if ask.continuation is not None else None
+        record = await perform_attempt(run, ask, await reserve_place(run, task_id, base, continues=continues))
     if record.is_done:
         return Attempted(record)
     failure = AttemptTimedOutError if record.outcome is OutcomeKind.TIMED_OUT else AttemptFailedError
     raise failure(run_id, record)
 
 
-def attempt_task(run: Run, spec: TaskSpec) -> Task[..., Any]:
+async def next_ask(run: Run, spec: TaskSpec, base: str, key: str) -> Ask:
+    """What a task's next attempt is asked to do: the whole task or, where one was cut short, the rest of it."""
+    context = run.context_of(spec)
+    continuation = continuation_of(run, spec.id, key, run.agent(spec))
+    if continuation is None:
+        return Ask(spec=spec, base=base, key=key, prompt=frame_prompt(spec, plan_title=run.plan.title, context=context))
+    done = await work_so_far(run, continuation, base)
+    return Ask(
+        spec=spec,
+        base=base,
+        key=key,
+        prompt=frame_prompt(spec, plan_title=run.plan.title, context=context, done=done),
+        continuation=continuation,
+        go_on=frame_go_on(continuation.record.detail),
+    )
+
+
+def attempt_task(run: Run, spec: TaskSpec, *, retries: int) -> Task[..., Any]:
     """The `attempt` task as one plan task needs it: its name, retries, timeout and where its result is kept."""
     return attempt.with_options(
         name=spec.id,
         task_run_name=spec.id,
-        retries=run.max_retries(spec),
+        retries=retries,
         retry_delay_seconds=RETRY_DELAYS_SECONDS,
         timeout_seconds=run.timeout_seconds(spec) + BACKSTOP_SECONDS,
         result_storage=run.folder.results,

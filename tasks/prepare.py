@@ -33,6 +33,7 @@ async def prepare(request: BuildRequest, run_id: str) -> Run:
     logging.getLogger("graftline").setLevel(run.settings.logging.level)
     async with get_client() as client:
         await client.update_flow_run(UUID(run_id), name=run.pinned.name)
+        run.deployment = str((await client.read_flow_run(UUID(run_id))).deployment_id or "")
         await tell_of_dead_runs(client, os.environ)
         await crash_parts(client, UUID(run_id), but=runtime.task_run.id and UUID(runtime.task_run.id))
         run.folder.untold.unlink(missing_ok=True)

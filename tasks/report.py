@@ -23,7 +23,8 @@ def state_of(report: Report) -> State[None]:
         return Cancelled(message=report.reason)
     if exit_code(report) == 0:
         return Completed(message=report.reason)
-    return Failed(message=report.reason)
+    name = "Budget reached" if report.state is RunState.BUDGET_REACHED else "Failed"
+    return Failed(name=name, message=report.reason)
 
 
 async def flush_logs() -> None:

@@ -1,4 +1,4 @@
-"""Who may run now: limits within the run, in its order, and across runs by the Prefect server's global limits."""
+"""Who may run now: limits within the run, in its order, and across runs by what the Prefect server keeps."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,6 +10,7 @@ from prefect.concurrency.asyncio import concurrency
 
 from graftline.plan import TaskSpec
 from graftline.run import Run
+from graftline.tasks.providers import Providers
 from graftline.turns import Turns
 
 AGENTS_LIMIT = "graftline-agents"
@@ -21,6 +22,7 @@ class Slots:
     """The run's agent slots and those of its concurrency groups; waiting for one holds none."""
 
     def __init__(self, run: Run) -> None:
+        self.providers = Providers(run)
         self._limits = run.settings.limits
         self._rank = {task: rank for rank, task in enumerate(run.graph.order)}
         self._agents = Turns(run.settings.agent.max_concurrent)
@@ -46,10 +48,21 @@ class Slots:
 
     @asynccontextmanager
     async def hold(self, spec: TaskSpec) -> AsyncIterator[None]:
-        """Hold what a task needs to run: its group's slot, then the run's, then those across runs.
+        """Hold what a task needs to run: its provider's open gate, then its group's slot, the run's, those across runs.
 
-        Of the tasks that wait for a slot, the first in the run's order gets it: by priority, then as in the plan.
+        Of the tasks that wait for a slot, the first in the run's order gets it: by priority, then as in the plan. Who
+        waits for a provider holds none.
         """
+        while True:
+            await self.providers.wait(spec)
+            async with self._slots(spec):
+                if await self.providers.is_open(spec):
+                    await self._stagger()
+                    yield
+                    return
+
+    @asynccontextmanager
+    async def _slots(self, spec: TaskSpec) -> AsyncIterator[None]:
         rank = self._rank[spec.id]
         async with AsyncExitStack() as stack:
             across = []
@@ -68,7 +81,6 @@ class Slots:
                 await stack.enter_async_context(
                     concurrency(across, strict=True, raise_on_lease_renewal_failure=False, lease_duration=LEASE_SECONDS)
                 )
-            await self._stagger()
             yield
 
     async def _stagger(self) -> None:

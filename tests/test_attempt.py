@@ -1,15 +1,20 @@
 """One attempt: how it is judged, and in which order what it did is put on record."""
 
+import sys
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from graftline.agents.outcome import AgentOutcome, OutcomeKind
 from graftline.attempt import Ask, judge, outside_writes, perform_attempt, reserve_place
+from graftline.demo import agent
 from graftline.git.worktrees import Work
 from graftline.journal import EventKind
 from graftline.plan import TaskSpec
 from graftline.records import AttemptState, read_record
-from tests.pipeline import Project, Script, shell, task, write
+from graftline.report.assemble import assemble_report
+from graftline.report.sentences import describe
+from tests.pipeline import Project, Script, Tables, fail, shell, task, write
 
 PATHS = st.lists(st.sampled_from(["a.py", "b.py", "lib/c.py", "lib/deep/d.py"]), unique=True, max_size=3).map(tuple)
 WRITES = st.lists(st.sampled_from(["a.py", "lib", "lib/*.py", "**/d.py"]), unique=True, max_size=2).map(tuple)
@@ -23,6 +28,7 @@ KINDS = st.sampled_from([kind for kind in OutcomeKind if kind is not OutcomeKind
     read_only=st.booleans(),
     enforce=st.booleans(),
     declared=st.none() | st.just("it is there already"),
+    called=st.booleans(),
 )
 def test_only_an_agent_that_ended_well_and_did_what_it_may_has_succeeded(
     *,
@@ -32,9 +38,10 @@ def test_only_an_agent_that_ended_well_and_did_what_it_may_has_succeeded(
     read_only: bool,
     enforce: bool,
     declared: str | None,
+    called: bool,
 ) -> None:
     spec = TaskSpec(id="a", prompt="p", writes=() if read_only else writes, read_only=read_only)
-    outcome = AgentOutcome(kind=kind, detail="said", last_message="message", declared_no_change=declared)
+    outcome = AgentOutcome(kind=kind, detail="said", last_message="message", declared_no_change=declared, called=called)
     work = Work("c" * 40 if paths else None, "tree", paths, (), 0, ())
     outside = outside_writes(spec, paths)
 
@@ -42,7 +49,9 @@ def test_only_an_agent_that_ended_well_and_did_what_it_may_has_succeeded(
 
     assert set(outside) <= set(paths)
     assert all(not spec.may_write(path) for path in outside)
-    if kind is OutcomeKind.INTERRUPTED:
+    if kind is OutcomeKind.BUDGET and not called:
+        assert (state, detail, judged) == (AttemptState.NOT_CALLED, "said", kind)
+    elif kind in {OutcomeKind.INTERRUPTED, OutcomeKind.BUDGET}:
         assert (state, judged) == (AttemptState.INTERRUPTED, kind)
     elif kind is not OutcomeKind.OK:
         assert (state, detail, judged) == (AttemptState.FAILED, "said", kind)
@@ -102,6 +111,35 @@ async def test_an_attempt_leaves_record_ref_row_and_journal_and_a_retired_worktr
         EventKind.ATTEMPT_ENDED,
     ]
     assert (await reserve_place(run, "a", run.base)).number == 2
+
+
+async def test_after_a_failed_attempt_a_deeper_agent_is_called_and_every_record_says_which(
+    offline_project: Project,
+) -> None:
+    command = [sys.executable, agent.__file__, str(offline_project.signals / "script.yaml")]
+    settings: Tables = {
+        "agents.scripted": {"tier": "fast"},
+        "agents.better": {"type": "command", "command": command, "cost_usd": 0.5, "tier": "deep"},
+        "models": {"escalation": ["fast", "deep"]},
+    }
+    spec = task("a")
+    run = await offline_project.open([spec], {"a": {1: [fail()], 2: [write("a.txt")]}}, settings=settings)
+    records = []
+    for _ in range(2):
+        place = await reserve_place(run, "a", run.base)
+        records.append(await perform_attempt(run, Ask(spec=spec, base=run.base, key="key", prompt="do it"), place))
+
+    who = [("scripted", "fast"), ("better", "deep")]
+    assert [record.state for record in records] == [AttemptState.FAILED, AttemptState.SUCCEEDED]
+    assert [(record.profile, record.tier) for record in records] == who
+    assert [call.usage.cost_usd for call in run.ledger.account(run.id).calls] == [0.0, 0.5]
+    entries = run.journal.entries()
+    begun = [entry for entry in entries if entry.event is EventKind.ATTEMPT_STARTED]
+    assert [(entry.data["profile"], entry.data["tier"]) for entry in begun] == who
+    assert describe(begun[1]) == "a (attempt 2): started with command, better (deep)"
+    report = assemble_report(run.pinned, run.folder, entries, run.ledger.account(run.id))
+    assert [(attempt.profile, attempt.tier) for attempt in report.tasks[0].attempts] == who
+    assert str(run.agent(spec)) == "better (deep)", "who finished the work heals it"
 
 
 async def test_with_writes_enforced_a_change_outside_fails_the_attempt_and_is_salvaged(

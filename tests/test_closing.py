@@ -5,13 +5,14 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import JsonValue
 
+from graftline.caps import Scope
 from graftline.closing import close, conclude
 from graftline.errors import GitFailedError
 from graftline.journal import Entry, EventKind
 from graftline.report.assemble import History
 from graftline.report.files import read_report
-from graftline.report.model import RunState
-from graftline.run import CANCELLED, RUN_TIMED_OUT
+from graftline.report.model import CapReport, RunState
+from graftline.run import BUDGET_REACHED, CANCELLED, RUN_TIMED_OUT
 from tests.pipeline import Project, task
 
 GIT_FAILED = GitFailedError(("write-tree",), 128, "no space left")
@@ -45,7 +46,6 @@ async def test_what_ended_a_run_is_told_apart(
     [
         (CANCELLED, RunState.CANCELLED, f"cancelled by request; {AFTER}"),
         (RUN_TIMED_OUT, RunState.FAILED, f"{RUN_TIMED_OUT}; a did not make it; nothing landed"),
-        ("budget reached", RunState.BUDGET_REACHED, "budget reached; a did not make it; nothing landed"),
         ("auth: the key was refused", RunState.FAILED, "auth: the key was refused; a did not make it; nothing landed"),
     ],
 )
@@ -55,6 +55,27 @@ async def test_why_a_run_was_stopped_is_its_reason(
     run = await offline_project.open([task("a")], {})
     run.stop_reason = stop_reason
     assert conclude(run, History(), None) == (state, reason)
+
+
+async def test_a_run_that_a_cap_left_incomplete_says_which_cap_and_one_that_is_complete_says_nothing_of_it(
+    offline_project: Project,
+) -> None:
+    run = await offline_project.open([task("a")], {})
+    run.stop_reason = BUDGET_REACHED
+    cap = CapReport(cap=Scope.DAY, task="a", limit_usd=9, counted_usd=8.75, asked_usd=0.5, called=False)
+    history = History(caps_reached={("day", ""): cap})
+    assert conclude(run, history, None) == (
+        RunState.BUDGET_REACHED,
+        "budget reached: the day's cap of $9.00 leaves $0.25, and the next call counts as $0.50; a did not make it; "
+        "nothing landed",
+    )
+    history.task_ends["a"] = entry(EventKind.TASK_SUCCEEDED, {})
+    history.verifications.append(entry(EventKind.VERIFY_ENDED, {"passed": False, "reason": "1 failed", "commit": "c"}))
+    state, reason = conclude(run, history, None)
+    assert (state, reason.partition("; ")[2]) == (RunState.BUDGET_REACHED, "tests are red: 1 failed; nothing landed")
+    history.landing = entry(EventKind.LANDED, {**LANDED})
+    history.verifications.append(entry(EventKind.VERIFY_ENDED, {"passed": True, "reason": "ok", "commit": "c" * 40}))
+    assert conclude(run, history, None)[0] is RunState.LANDED
 
 
 @pytest.mark.parametrize("how", ["request", "signal"])

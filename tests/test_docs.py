@@ -21,6 +21,7 @@ from graftline.report.model import EXIT_CODES, HealOutcome, Report, TaskState
 from graftline.request import BuildRequest, RequestLimits
 from graftline.settings import Settings
 from graftline.spellings.plan_file import PlanFile, TaskDefaults
+from tests.agents.stands import STANDS
 from tests.modes.started import Mode
 from tests.modes.test_stopping import EVENTS
 
@@ -121,6 +122,17 @@ def test_what_the_page_on_plans_says_is_left_out_of_the_foreign_dialect_is_left_
             manifest = parse_plan(foreign_plan(key))
 
             assert any(f"`{key}` is left out: {reason_of(reason)}" in note for note in manifest.notes), manifest.notes
+
+
+@pytest.mark.parametrize("kind", PROFILE_TYPES)
+def test_the_page_on_agents_says_of_every_type_what_it_can_do(kind: str, tmp_path: Path) -> None:
+    told = table(DOCS / "agents.md", f"`{kind}` can")
+    can = STANDS[kind].make(program=tmp_path).capabilities
+
+    assert list(told) == list(table(DOCS / "agents.md", "`command` can"))
+    assert told["resume a session"][0].startswith("yes") is can.resumes
+    assert told["keep a money limit"][0].startswith("yes") is can.enforces_budget
+    assert told["report its cost"][0].startswith("yes") is can.reports_cost
 
 
 @pytest.mark.parametrize("kind", PROFILE_TYPES)

@@ -38,7 +38,7 @@ def journal(tmp_path: Path) -> Journal:
 def test_header_opens_the_file_and_names_the_run(journal: Journal) -> None:
     first = json.loads(journal.path.read_text())
     assert first == {
-        "format": 1,
+        "format": FORMAT,
         "run": RUN_ID,
         "name": "fix-login-111111",
         "created": journal.header.created.isoformat().replace("+00:00", "Z"),
@@ -71,7 +71,8 @@ def test_missing_journal_is_an_unknown_run(tmp_path: Path) -> None:
 def test_newer_format_is_refused_with_what_to_do(journal: Journal) -> None:
     newer = {"format": FORMAT + 1, "run": RUN_ID, "name": "n", "created": "2026-01-01T00:00:00Z", "more": 1}
     journal.path.write_text(json.dumps(newer) + "\n")
-    with pytest.raises(UserError, match=r"newer graftline \(journal format 2, this one knows 1\): update graftline"):
+    said = rf"newer graftline \(journal format {FORMAT + 1}, this one knows {FORMAT}\): update graftline"
+    with pytest.raises(UserError, match=said):
         Journal.open(journal.path)
 
 

@@ -92,6 +92,9 @@ def test_every_problem_is_named_at_once_with_line_and_task() -> None:
             "defaults: {max_retry: 1}\ntasks: [{id: a, prompt: hi}]",
             "unknown key `defaults.max_retry`; did you mean 'max_retries'?",
         ),
+        ("tasks: [{id: a, prompt: hi, tier: cheap}]", "`tier` is 'cheap'; it is 'fast', 'standard' or 'deep'"),
+        ("tasks: [{id: a, prompt: hi, labels: docs}]", "`labels` must be a list, not the text 'docs'"),
+        ("tasks: [{id: a, prompt: hi, labels: [api docs]}]", "`labels[0]`: a label is one word"),
         ("version: 1\ntasks: [{id: a, prompt: hi}]", '`version` is 1; the only one known is "1", in quotes'),
     ],
 )
@@ -154,6 +157,23 @@ def test_defaults_fill_what_a_task_leaves_out_and_env_is_merged() -> None:
         concurrency_group="db",
         env={"A": "default", "B": "own"},
     )
+
+
+@pytest.mark.parametrize(
+    ("own", "agent", "tier"),
+    [
+        ("", "scripted", "fast"),
+        (", tier: deep", None, "deep"),
+        (", agent: careful", "careful", None),
+        (", agent: null", None, None),
+    ],
+)
+def test_a_task_that_says_who_does_it_takes_neither_agent_nor_tier_from_the_defaults(
+    own: str, agent: str | None, tier: str | None
+) -> None:
+    text = f"defaults: {{agent: scripted, tier: fast}}\ntasks: [{{id: a, prompt: hi{own}}}]\n"
+    (task,) = parse_manifest(text, file="plan", spelling="yaml").plan.tasks
+    assert (task.agent, task.tier) == (agent, tier)
 
 
 def test_orderings_and_unknown_writes_are_noted() -> None:

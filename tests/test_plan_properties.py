@@ -3,6 +3,7 @@
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from graftline.agents.tiers import TIERS
 from graftline.manifest import Spelling, dump_manifest, parse_manifest
 from graftline.paths import may_overlap
 from graftline.plan import Graph, Plan, TaskSpec, graph_of
@@ -54,6 +55,8 @@ def plans(draw: st.DrawFn, *, most_tasks: int = 6) -> Plan:
                 depends_on=tuple(draw(st.lists(st.sampled_from(ids[:position]), max_size=3))) if position else (),
                 writes=() if read_only else tuple(draw(st.lists(patterns, max_size=2))),
                 read_only=read_only,
+                tier=draw(st.none() | st.sampled_from(TIERS)),
+                labels=tuple(draw(st.lists(st.sampled_from(["docs", "1", "null", "größe"]), max_size=2))),
                 priority=draw(st.integers(-2, 2)),
                 timeout_seconds=draw(st.none() | st.floats(0.5, 1e9)),
                 max_retries=draw(st.none() | st.integers(0, 9)),

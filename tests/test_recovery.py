@@ -15,9 +15,10 @@ from pathlib import Path
 from graftline.agents.environment import PROMPT_FILE_VARIABLE, prompt_file
 from graftline.agents.outcome import OutcomeKind
 from graftline.attempt import Ask, Place, heal_place, perform_attempt, reserve_place
+from graftline.caps import Cap, Reservation, Scope
 from graftline.journal import Entry, EventKind, listening
 from graftline.lease import Lease
-from graftline.ledger import Role
+from graftline.ledger import NextCall, Role
 from graftline.opening import look_after_dead_runs, reopen_run
 from graftline.private_files import make_folder
 from graftline.process import ProcessIdentity, identify, is_alive
@@ -70,8 +71,8 @@ async def leave_in_the_middle(project: Project, place: Place | None = None, *, h
     )
     make_folder(place.folder)
     await cut_workspace(run, run.base, path=place.worktree, branch="a")
-    row = run.ledger.try_reserve(run.id, place.role, "a", place.number, "command", amount_usd=0.5, cap_usd=5.0)
-    assert row is not None
+    call = NextCall(run_id=run.id, role=place.role, backend="command", task="a", attempt=place.number)
+    assert isinstance(run.ledger.reserve(call, [Cap(Scope.RUN, 5)], lambda _: 0.5), Reservation)
     (place.worktree / "half.txt").write_text("half\n")
     return Left(run, place)
 

@@ -17,8 +17,8 @@ async def test_a_worktree_waits_for_the_end_of_the_run_unless_it_holds_more_than
 ) -> None:
     run = await offline_project.open([task("a")], {"a": [write("a.txt")]})
     bare, full = await cut(run, 1), await cut(run, 2)
-    await retire(run, bare, is_bare=True)
-    await retire(run, full, is_bare=False)
+    await retire(run, bare, may_wait=True)
+    await retire(run, full, may_wait=False)
     assert (bare.path.exists(), full.path.exists()) == (True, False)
     await remove_retired(run)
     assert list(run.folder.worktrees.iterdir()) == []
@@ -29,5 +29,5 @@ async def test_the_oldest_goes_when_those_that_wait_take_too_much_room(offline_p
     run.tree_bytes = RETIRED_BYTES // 2
     worktrees = [await cut(run, number) for number in (1, 2, 3)]
     for worktree in worktrees:
-        await retire(run, worktree, is_bare=True)
+        await retire(run, worktree, may_wait=True)
     assert [worktree.path.exists() for worktree in worktrees] == [False, True, True]

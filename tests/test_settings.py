@@ -119,7 +119,19 @@ def test_the_state_directory_and_facts_for_agents_are_not_settings(tmp_path: Pat
             "[cost]\nmax_concurrent = 1\n",
             "graftline.toml:2: unknown key 'cost.max_concurrent'; did you mean 'agent.max_concurrent'?",
         ),
-        ("[cost]\nzzz = 1\n", "graftline.toml:2: unknown key 'cost.zzz'; known here: max_usd, warn_usd"),
+        (
+            "[cost]\nzzz = 1\n",
+            "graftline.toml:2: unknown key 'cost.zzz'; known here: day_usd, deployment_usd, "
+            "max_usd, task_usd, unknown_call_usd, warn_usd",
+        ),
+        (
+            '[prices."gpt-*-mini"]\ninput = 1\noutput = 8\n',
+            "graftline.toml:1: 'prices.gpt-*-mini' must be the name of a model, or its beginning and a * at the end",
+        ),
+        (
+            '[prices."gpt-5*"]\ninput = 1\noutptu = 8\noutput = 8\n',
+            "graftline.toml:3: unknown key 'prices.gpt-5*.outptu'; did you mean 'output'?",
+        ),
         (
             '[agents.fast]\ntype = "claude-code"\n\nmodle = "x"\n',
             "graftline.toml:4: unknown key 'agents.fast.modle'; did you mean 'model'?",
@@ -173,19 +185,64 @@ def test_all_problems_come_at_once(tmp_path: Path) -> None:
         "[heal]\nmax_round = 1\n"
     )
     environ = {"GRAFTLINE_NOPE": "1", "GRAFTLINE_TEST__COMMAND": "x"}
+    types = ", ".join(PROFILE_TYPES)
     assert problems(tmp_path, toml, environ, cost__max_usd="much") == [
         'GRAFTLINE_TEST__COMMAND: must be JSON, such as ["uv", "sync"] for a list or {"a": 1} for a table',
         "graftline.toml:3: 'agent.max_concurrent' should be greater than or equal to 1",
         "graftline.toml:4: 'agents.command.command' is missing",
-        f"graftline.toml:6: 'agents.other' has an unknown type; it is one of {', '.join(PROFILE_TYPES)}",
-        f"graftline.toml:8: 'agents.third' needs a type: one of {', '.join(PROFILE_TYPES)}",
+        f"graftline.toml:6: 'agents.other' has an unknown type; it is one of {types}",
+        f"graftline.toml:8: 'agents.third' needs a type: one of {types}",
         "graftline.toml:11: unknown key 'heal.max_round'; did you mean 'max_rounds'?",
         "override: 'cost.max_usd' should be a valid number, unable to parse string as a number",
         "GRAFTLINE_NOPE: no setting has this name",
         "graftline.toml:4: 'agents.command' has the name of a backend type; a profile needs a name of its own",
         "graftline.toml:2: 'agent.backend' names 'claud-code', which is neither a profile nor a backend type; "
-        f"did you mean 'claude-code'? Profiles: command, other, third. Types: {', '.join(PROFILE_TYPES)}.",
+        f"did you mean 'claude-code'? Profiles: command, other, third. Types: {types}.",
     ]
+
+
+TIERED = """\
+[models]
+labels = {docs = "fast", api = "standard"}
+escalation = ["fast", "deep"]
+[agents.small]
+type = "claude-code"
+tier = "fast"
+[agents.other]
+type = "command"
+command = ["true"]
+tier = "%s"
+"""
+
+
+def test_a_tier_stands_for_one_profile_and_is_asked_for_only_where_one_has_it(tmp_path: Path) -> None:
+    assert problems(tmp_path, TIERED % "fast") == [
+        "graftline.toml:10: 'agents.other.tier' is that of [agents.small] as well; a tier stands for one profile",
+        "graftline.toml:2: 'models.labels.api' asks for a tier that no profile has: "
+        'add tier = "standard" to the one it means, [agents.NAME]',
+        "graftline.toml:3: 'models.escalation' asks for a tier that no profile has: "
+        'add tier = "deep" to the one it means, [agents.NAME]',
+    ]
+    assert len(problems(tmp_path, TIERED % "deep")) == 1
+    assert load(tmp_path, TIERED % "standard", models__escalation=["fast", "standard"]).settings.models.labels == {
+        "docs": "fast",
+        "api": "standard",
+    }
+
+
+@pytest.mark.parametrize(
+    ("escalation", "problem"),
+    [
+        ('["deep", "fast"]', "'models.escalation' must rise: fast, standard, deep"),
+        ('["fast", "fast"]', "'models.escalation' must rise: fast, standard, deep"),
+        ('["cheap"]', "'models.escalation.0' should be 'fast', 'standard' or 'deep'"),
+        ('"fast"', "'models.escalation' should be a valid list"),
+    ],
+)
+def test_an_escalation_is_a_list_of_tiers_that_rise(tmp_path: Path, escalation: str, problem: str) -> None:
+    both = '[agents.a]\ntype = "claude-code"\ntier = "fast"\n[agents.b]\ntype = "claude-code"\ntier = "deep"\n'
+    toml = f"{both}[models]\nescalation = {escalation}\n"
+    assert problems(tmp_path, toml) == [f"graftline.toml:8: {problem}"]
 
 
 def test_a_profile_and_the_short_form_exclude_each_other(tmp_path: Path) -> None:

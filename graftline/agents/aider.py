@@ -5,8 +5,8 @@ no machine-readable output, but a log of events, which goes to stdout among its 
 """
 
 import json
-import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from graftline.agents.aider_transcript import AiderTranscript
@@ -15,7 +15,7 @@ from graftline.agents.environment import agent_environment, named_variables
 from graftline.agents.profiles import AiderProfile
 from graftline.agents.project_files import refuse_project_files
 from graftline.agents.provider import host_of
-from graftline.agents.version import ask_version, untested
+from graftline.agents.version import find_program, probe_cli
 
 TESTED = ("0.86.2",)
 # Options for aider, which it reads last and so believes first: commands to run, addresses, headers.
@@ -68,22 +68,15 @@ class AiderBackend:
 
     async def probe(self, environ: Mapping[str, str]) -> Probe:
         """Find the CLI, ask it for its version and look for credentials; nothing is sent to the provider."""
-        binary = self.profile.binary
-        found = shutil.which(binary, path=environ.get("PATH", ""))
-        if found is None:
-            problem = (
-                f"{binary!r} is not an executable file on PATH: install aider "
-                "(python -m pip install aider-chat, in an environment of its own) or set `binary`"
-            )
-            return Probe(self.type, binary, problems=(problem,))
-        version, problem = await ask_version(found, environ)
-        problems = [problem] if problem else []
-        if not self._has_credentials(environ):
-            problems.append(
-                "no credentials: set the variable of the model's provider (such as OPENAI_API_KEY), or `api_key` of "
-                "the profile"
-            )
-        return Probe(self.type, found, version, tuple(problems), untested(version, TESTED))
+        install = "install aider (python -m pip install aider-chat, in an environment of its own)"
+        probe = await probe_cli(self.type, self.profile.binary, environ, tested=TESTED, install=install)
+        if access := self._credential(environ):
+            return replace(probe, access=access)
+        problem = (
+            "no credentials: set the variable of the model's provider (such as OPENAI_API_KEY), or `api_key` of the "
+            "profile"
+        )
+        return replace(probe, problems=(*probe.problems, problem))
 
     def invocation(self, assignment: Assignment) -> Invocation:
         """The verified command line; the profile's key and address go by a file, the prompt by stdin.
@@ -96,7 +89,7 @@ class AiderBackend:
         # Who is told by this name and the session's id only, and never by the model, wrote the events.
         account = {"uuid": session_of(assignment), "permanently_disable": True, "asked_opt_in": True}
         return Invocation(
-            argv=(self._binary(assignment.environ), *self._arguments(assignment, settings)),
+            argv=(find_program(self.profile.binary, assignment.environ), *self._arguments(assignment, settings)),
             env=self._environment(assignment),
             stdin=_message(assignment.prompt).encode(errors="replace"),
             files={
@@ -108,10 +101,6 @@ class AiderBackend:
     def transcript(self, assignment: Assignment) -> AiderTranscript:
         """A reader of aider's words and events."""
         return AiderTranscript(session_of(assignment))
-
-    def _binary(self, environ: Mapping[str, str]) -> str:
-        # Looked up in our PATH: a task may set another one for what the agent itself starts.
-        return shutil.which(self.profile.binary, path=environ.get("PATH", "")) or self.profile.binary
 
     def _arguments(self, assignment: Assignment, settings: Path) -> list[str]:
         profile = self.profile
@@ -163,10 +152,13 @@ class AiderBackend:
         names = [f"{name}_{part}" for name in self._providers() for part in parts]
         return {name: value for name, value in named_variables(inherited, names).items() if value}
 
-    def _has_credentials(self, environ: Mapping[str, str]) -> bool:
-        keyless = self._providers() == KEYLESS
-        passed = named_variables(environ, self.profile.pass_env)
-        return keyless or self.profile.api_key is not None or bool(self._variables(environ) or passed)
+    def _credential(self, environ: Mapping[str, str]) -> str:
+        """What gives access, by name; empty where there is nothing that could."""
+        if self.profile.api_key is not None:
+            return "api_key"
+        if self._providers() == KEYLESS:
+            return "no key, as for any model of Ollama's"
+        return next(iter({**self._variables(environ), **named_variables(environ, self.profile.pass_env)}), "")
 
 
 def session_of(assignment: Assignment) -> str:

@@ -10,17 +10,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from graftline.agents.backend import Progress
+from graftline.agents.backend import PROGRESS_CHARS, Progress
 from graftline.agents.events import Count, Dollars, Event, Unsure, build_event, read_object
 from graftline.agents.evidence import classify_refusal
 from graftline.agents.last_message import bounded_message, declared_no_change
 from graftline.agents.outcome import AgentOutcome, OutcomeKind, Usage
-from graftline.agents.tool_calls import PROGRESS_CHARS
-from graftline.agents.verdict import judge_cut_short
+from graftline.agents.verdict import DETAIL_CHARS, judge_cut_short
 from graftline.process import ProcessResult
 from graftline.text import plain_end, plain_line
 
-DETAIL_CHARS = 2_000
 MAX_LINES = 5_000
 COMPLETED = "Completed --message-file"
 _VERSION = re.compile(r"^Aider v(\d\S*)$")

@@ -8,17 +8,19 @@ from typing import Protocol
 from graftline.agents.outcome import AgentOutcome, Usage
 from graftline.process import ProcessResult
 
+PROGRESS_CHARS = 200
+"""How long the text of `Progress` may be."""
+
 
 @dataclass(frozen=True)
 class Session:
-    """A conversation with an agent CLI that another call can go on with.
+    """A conversation with an agent CLI that another call can go on with, from the same private home.
 
-    `home` is the private home the CLI keeps it in. `usage` is what the CLI had counted up in it by its end, for those
-    that report totals of the conversation instead of what a call used.
+    `usage` is what the CLI had counted up in it by its end, for those that report totals of the conversation instead of
+    what a call used.
     """
 
     id: str
-    home: Path
     usage: Usage = field(default_factory=Usage)
 
 
@@ -26,8 +28,9 @@ class Session:
 class Assignment:
     """What one call asks of an agent.
 
-    `folder` is the attempt's own folder, outside the worktree: prompt, output log and, unless the call goes on with an
-    earlier `session`, the CLI's private home live there. `session_id` names the session of a call that begins one.
+    `folder` is the attempt's own folder, outside the worktree: prompt and output log live there, and the CLI's private
+    home unless `private_home` is another, that of an attempt it goes on from. `session_id` names the session of a call
+    that begins one, `session` is the one of a call that goes on with it.
     `budget_usd` is the reservation, for CLIs that can enforce one. `environ` is graftline's own environment, from which
     a backend takes what it needs, by name. `temporary` becomes TMPDIR; it is not within `folder`, whose path is too
     long for the sockets that programs make there.
@@ -42,12 +45,13 @@ class Assignment:
     budget_usd: float | None = None
     session_id: str = ""
     session: Session | None = None
+    private_home: Path | None = None
     temporary: Path | None = None
 
     @property
     def home(self) -> Path:
         """Where HOME points during the call."""
-        return self.session.home if self.session is not None else self.folder / "home"
+        return self.private_home or self.folder / "home"
 
 
 @dataclass(frozen=True)
@@ -95,13 +99,19 @@ class Capabilities:
 
 @dataclass(frozen=True)
 class Probe:
-    """What is installed: `problems` is empty when the agent can be used; `notes` are worth knowing all the same."""
+    """What is installed: `problems` is empty when the agent can be used; `notes` are worth knowing all the same.
+
+    `is_tested` is None where there are no versions to be tested. `access` names the variable, setting or login by which
+    the agent reaches its provider, never what is in it.
+    """
 
     backend: str
     binary: str
     version: str = ""
     problems: tuple[str, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
+    is_tested: bool | None = None
+    access: str = ""
 
 
 class Transcript(Protocol):

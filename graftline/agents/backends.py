@@ -6,17 +6,25 @@ from graftline.agents.aider import AiderBackend
 from graftline.agents.backend import AgentBackend
 from graftline.agents.claude_agent_sdk import ClaudeAgentSdkBackend
 from graftline.agents.claude_code import ClaudeCodeBackend
+from graftline.agents.codex import CodexBackend
 from graftline.agents.command import CommandBackend
 from graftline.agents.cursor import CursorBackend
+from graftline.agents.gemini import GeminiBackend
+from graftline.agents.opencode import OpenCodeBackend
 from graftline.agents.profiles import (
     PROFILE_TYPES,
     AiderProfile,
     AnyProfile,
     ClaudeAgentSdkProfile,
     ClaudeCodeProfile,
+    CodexProfile,
     CommandProfile,
     CursorProfile,
+    GeminiProfile,
+    OpenCodeProfile,
+    QwenProfile,
 )
+from graftline.agents.qwen import QwenBackend
 from graftline.errors import SettingsError
 from graftline.settings import Settings
 
@@ -51,10 +59,18 @@ def _backend(profile: AnyProfile) -> AgentBackend:
             return ClaudeAgentSdkBackend(profile)
         case ClaudeCodeProfile():
             return ClaudeCodeBackend(profile)
+        case CodexProfile():
+            return CodexBackend(profile)
         case CommandProfile():
             return CommandBackend(profile)
         case CursorProfile():
             return CursorBackend(profile)
+        case GeminiProfile():
+            return GeminiBackend(profile)
+        case OpenCodeProfile():
+            return OpenCodeBackend(profile)
+        case QwenProfile():
+            return QwenBackend(profile)
 
 
 def _bare_profile(settings: Settings, wanted: str) -> AnyProfile:

@@ -1,9 +1,11 @@
 """One agent call, from the prompt to the judged outcome."""
 
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -18,8 +20,10 @@ from graftline.agents.environment import (
     remove_caches,
     write_private,
 )
-from graftline.agents.outcome import AgentOutcome
-from graftline.process import Command, Limits, ProcessIdentity, run_process
+from graftline.agents.outcome import POLICIES, AgentOutcome, Policy
+from graftline.agents.retry_time import retry_time
+from graftline.child_output import LINE_BYTES
+from graftline.process import Command, Ending, Limits, ProcessIdentity, ProcessResult, run_process
 
 LOG_NAME = "agent.log"
 
@@ -76,4 +80,31 @@ async def _call(
         on_line=read,
         on_start=on_start,
     )
-    return replace(transcript.outcome(result), backend=backend.type, seconds=result.seconds)
+    outcome = transcript.outcome(result)
+    if POLICIES[outcome.kind] is Policy.WAIT and outcome.retry_at is None:
+        outcome = replace(outcome, retry_at=retry_time(outcome.detail, datetime.now(UTC)))
+    return replace(outcome, backend=backend.type, seconds=result.seconds)
+
+
+def told_by_log(backend: AgentBackend, assignment: Assignment, outcome: AgentOutcome) -> AgentOutcome:
+    """The outcome of a call that was cut off, with what its log tells of it: session, model, version, last words.
+
+    What it had used by then is told only by a CLI that came to its final event.
+    """
+    log = assignment.folder / LOG_NAME
+    if not backend.capabilities.converses or not log.is_file():
+        return outcome
+    transcript = backend.transcript(assignment)
+    with log.open("rb") as lines:
+        while line := lines.readline(LINE_BYTES):
+            transcript.read(line.decode(errors="replace").rstrip("\r\n"))
+    told = transcript.outcome(ProcessResult(status=-signal.SIGKILL, ending=Ending.EXITED, seconds=0.0, tail=""))
+    return replace(
+        outcome,
+        session_id=told.session_id,
+        version=told.version,
+        model=told.model,
+        last_message=told.last_message,
+        usage=told.usage,
+        session_usage=told.session_usage,
+    )

@@ -3,16 +3,14 @@
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from graftline.agents.backend import Assignment
+from graftline.agents.backend import Assignment, Probe
 from graftline.agents.environment import agent_environment, named_variables
 from graftline.agents.profiles import ClaudeProfile
 from graftline.agents.provider import host_of
 
-# Argument strings end at 128 KiB on Linux.
-GUIDE_BYTES = 64 * 1024
 DEFAULTS = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     # Kept per repository, not per worktree: attempts would read each other's.
@@ -27,10 +25,11 @@ CLOUDS = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_
 
 @dataclass(frozen=True)
 class ClaudeAccess:
-    """Access by `variables`, or by the person's own login when `login_home` is set."""
+    """Access by `variables`, of which `credential` decides, or by the person's own login when `login_home` is set."""
 
     variables: dict[str, str]
     login_home: dict[str, str]
+    credential: str = ""
 
     @property
     def login(self) -> Path | None:
@@ -62,8 +61,8 @@ def claude_access(profile: ClaudeProfile, environ: Mapping[str, str]) -> ClaudeA
         **{name: value for name, value in profile.env.items() if _is_access(name)},
     }
     handed_on = {**variables, **named_variables(environ, profile.pass_env), **profile.env}
-    if any(handed_on.get(name) for name in (*CREDENTIALS, *CLOUDS)):
-        return ClaudeAccess(variables, login_home={})
+    if credential := next((name for name in (*CREDENTIALS, *CLOUDS) if handed_on.get(name)), ""):
+        return ClaudeAccess(variables, login_home={}, credential=credential)
     return ClaudeAccess(variables, login_home=named_variables(environ, ("HOME", "CLAUDE_CONFIG_DIR")))
 
 
@@ -76,14 +75,17 @@ def claude_provider(profile: ClaudeProfile, environ: Mapping[str, str]) -> str:
     )
 
 
-def claude_findings(profile: ClaudeProfile, environ: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The problem with the credentials, and what is worth knowing of them; nothing is sent to the provider."""
+def with_access(probe: Probe, profile: ClaudeProfile, environ: Mapping[str, str]) -> Probe:
+    """A probe with what there is of credentials; nothing is sent to the provider."""
     access = claude_access(profile, environ)
     if not access.login_home:
-        return (), ()
+        return replace(probe, access=access.credential)
     if access.login is None:
-        return ("no credentials: set ANTHROPIC_API_KEY, or `api_key` of the profile, or run `claude /login`",), ()
-    return (), (f"no API key is set: agents use your own login and user settings ({access.login.parent})",)
+        problem = "no credentials: set ANTHROPIC_API_KEY, or `api_key` of the profile, or run `claude /login`"
+        return replace(probe, problems=(*probe.problems, problem))
+    folder = access.login.parent
+    note = f"no API key is set: agents use your own login and user settings ({folder})"
+    return replace(probe, notes=(*probe.notes, note), access=f"login in {folder}")
 
 
 def claude_environment(assignment: Assignment, profile: ClaudeProfile) -> dict[str, str]:
@@ -98,23 +100,6 @@ def claude_environment(assignment: Assignment, profile: ClaudeProfile) -> dict[s
         defaults={**DEFAULTS, **(access.login_home or config)},
         pinned={**access.variables, **sandbox},
     )
-
-
-def read_guide(worktree: Path) -> str:
-    """The text of the worktree's CLAUDE.md, cut to what fits an argument; empty when there is none within it."""
-    path = worktree / "CLAUDE.md"
-    try:
-        real = path.resolve(strict=True)
-        # A link to a file of the repository is common (AGENTS.md); one that leads out of it is not followed.
-        if not real.is_relative_to(worktree.resolve()) or not real.is_file():
-            return ""
-        with real.open("rb") as file:
-            content = file.read(GUIDE_BYTES + 1)
-    except (OSError, RuntimeError):  # RuntimeError: a loop of links, before Python 3.13
-        return ""
-    guide = content[:GUIDE_BYTES].decode(errors="ignore").replace("\0", "").strip()
-    cut = f"\n\n[CLAUDE.md is longer than {GUIDE_BYTES} bytes; read the rest in the file]"
-    return f"{guide}{cut}" if len(content) > GUIDE_BYTES else guide
 
 
 def _is_access(name: str) -> bool:

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from graftline.agents.backend import Assignment, Capabilities, Invocation, Probe
-from graftline.agents.claude_access import claude_environment, claude_findings, claude_provider, read_guide
+from graftline.agents.claude_access import claude_environment, claude_provider, with_access
 from graftline.agents.claude_transcript import ClaudeTranscript
+from graftline.agents.guide import read_guide
 from graftline.agents.profiles import ClaudeAgentSdkProfile
-from graftline.agents.version import ask_version, untested
+from graftline.agents.version import ask_version, find_program, untested
 
 TESTED = ("0.2.186",)
 PROGRAM = Path(__file__).with_name("claude_agent_sdk_call.py")
@@ -40,17 +41,13 @@ class ClaudeAgentSdkBackend:
         """Ask the SDK for its version, find the CLI where one is named, and look for credentials."""
         python, *program = self._command
         version, problem = await ask_version(python, environ, *program)
-        problems, notes = claude_findings(self.profile, environ)
+        problems = [problem] if problem else []
         binary = self.profile.binary
         if binary and shutil.which(binary, path=environ.get("PATH", "")) is None:
-            problems = (f"{binary!r} is not an executable file on PATH: correct `binary` or leave it out", *problems)
-        return Probe(
-            self.type,
-            python,
-            version,
-            (*([problem] if problem else []), *problems),
-            (*untested(version, TESTED), *notes),
-        )
+            problems.append(f"{binary!r} is not an executable file on PATH: correct `binary` or leave it out")
+        notes = untested(version, TESTED)
+        probe = Probe(self.type, python, version, tuple(problems), notes, is_tested=bool(version) and not notes)
+        return with_access(probe, self.profile, environ)
 
     def invocation(self, assignment: Assignment) -> Invocation:
         """Our program with the SDK's options; credentials go by environment, the prompt by stdin."""
@@ -70,7 +67,7 @@ class ClaudeAgentSdkBackend:
         profile = self.profile
         # Without it the SDK sends an empty system prompt, and the agent would not be Claude Code any more.
         system = {"type": "preset", "preset": "claude_code"}
-        guide = read_guide(assignment.worktree)
+        guide = read_guide(assignment.worktree, "CLAUDE.md")
         chosen: dict[str, object] = {
             "permission_mode": "bypassPermissions",
             # The repository's settings could run hooks and send the key elsewhere, its .mcp.json start servers.
@@ -83,6 +80,6 @@ class ClaudeAgentSdkBackend:
             "max_budget_usd": assignment.budget_usd,
             "resume": assignment.session.id if assignment.session is not None else None,
             "session_id": assignment.session_id if assignment.session is None else None,
-            "cli_path": shutil.which(profile.binary, path=assignment.environ.get("PATH", "")) or profile.binary,
+            "cli_path": find_program(profile.binary, assignment.environ) if profile.binary else None,
         }
         return {name: value for name, value in chosen.items() if value not in (None, "")}

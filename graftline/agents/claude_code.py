@@ -4,14 +4,14 @@ Nothing that the repository holds is executed or believed: its settings, hooks a
 CLAUDE.md is handed over as text.
 """
 
-import shutil
 from collections.abc import Mapping
 
 from graftline.agents.backend import Assignment, Capabilities, Invocation, Probe
-from graftline.agents.claude_access import claude_environment, claude_findings, claude_provider, read_guide
+from graftline.agents.claude_access import claude_environment, claude_provider, with_access
 from graftline.agents.claude_transcript import ClaudeTranscript
+from graftline.agents.guide import read_guide
 from graftline.agents.profiles import ClaudeCodeProfile
-from graftline.agents.version import ask_version, untested
+from graftline.agents.version import find_program, probe_cli
 
 TESTED = ("2.1.197", "2.1.329")
 
@@ -32,28 +32,14 @@ class ClaudeCodeBackend:
 
     async def probe(self, environ: Mapping[str, str]) -> Probe:
         """Find the CLI, ask it for its version and look for credentials; nothing is sent to the provider."""
-        binary = self.profile.binary
-        found = shutil.which(binary, path=environ.get("PATH", ""))
-        if found is None:
-            problem = (
-                f"{binary!r} is not an executable file on PATH: install Claude Code "
-                "(npm install -g @anthropic-ai/claude-code) or set `binary`"
-            )
-            return Probe(self.type, binary, problems=(problem,))
-        version, problem = await ask_version(found, environ)
-        problems, notes = claude_findings(self.profile, environ)
-        return Probe(
-            self.type,
-            found,
-            version,
-            (*([problem] if problem else []), *problems),
-            (*untested(version, TESTED), *notes),
-        )
+        install = "install Claude Code (npm install -g @anthropic-ai/claude-code)"
+        probe = await probe_cli(self.type, self.profile.binary, environ, tested=TESTED, install=install)
+        return with_access(probe, self.profile, environ)
 
     def invocation(self, assignment: Assignment) -> Invocation:
         """The verified command line; credentials go by environment, the prompt by stdin."""
         return Invocation(
-            argv=(self._binary(assignment.environ), *self._arguments(assignment)),
+            argv=(find_program(self.profile.binary, assignment.environ), *self._arguments(assignment)),
             env=claude_environment(assignment, self.profile),
             stdin=assignment.prompt.encode(errors="replace"),
         )
@@ -62,10 +48,6 @@ class ClaudeCodeBackend:
         """A reader of stream-json events."""
         del assignment  # one call's output is like any other's
         return ClaudeTranscript()
-
-    def _binary(self, environ: Mapping[str, str]) -> str:
-        # Looked up in our PATH: a task may set another one for what the agent itself starts.
-        return shutil.which(self.profile.binary, path=environ.get("PATH", "")) or self.profile.binary
 
     def _arguments(self, assignment: Assignment) -> list[str]:
         profile = self.profile
@@ -84,6 +66,6 @@ class ClaudeCodeBackend:
             arguments += ["--resume", assignment.session.id]
         elif assignment.session_id:
             arguments += ["--session-id", assignment.session_id]
-        if guide := read_guide(assignment.worktree):
+        if guide := read_guide(assignment.worktree, "CLAUDE.md"):
             arguments += ["--append-system-prompt", guide]
         return arguments

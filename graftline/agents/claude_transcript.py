@@ -1,6 +1,6 @@
 """Judges a Claude Code call by its events: the CLI's own verdict, never its exit status or the text of a tool."""
 
-from graftline.agents.backend import Progress
+from graftline.agents.backend import PROGRESS_CHARS, Progress
 from graftline.agents.claude_events import (
     Assistant,
     Init,
@@ -14,12 +14,11 @@ from graftline.agents.claude_events import (
 from graftline.agents.evidence import classify_refusal
 from graftline.agents.last_message import bounded_message, declared_no_change
 from graftline.agents.outcome import AgentOutcome, OutcomeKind, Usage
-from graftline.agents.tool_calls import PROGRESS_CHARS, call_signature, describe_call
-from graftline.agents.verdict import ENDED_BY_US, judge_cut_short
+from graftline.agents.stream_json import read_message, read_results, texts_of
+from graftline.agents.verdict import DETAIL_CHARS, ENDED_BY_US, judge_cut_short
 from graftline.process import ProcessResult
 from graftline.text import plain_end, plain_line
 
-DETAIL_CHARS = 2_000
 _BY_REASON = {
     "prompt_too_long": OutcomeKind.CONTEXT_EXHAUSTED,
     "max_turns": OutcomeKind.MAX_TURNS,
@@ -58,9 +57,7 @@ class ClaudeTranscript:
             case Assistant():
                 return self._read_assistant(event)
             case ToolResults():
-                failed = [block for block in event.message.content if block.is_error]
-                said = _text_of(failed[-1].content) if failed else ""
-                return Progress("", error=said) if said else None
+                return read_results(event)
             case Result():
                 self._result = event
         return None
@@ -86,17 +83,12 @@ class ClaudeTranscript:
         )
 
     def _read_assistant(self, event: Assistant) -> Progress | None:
-        texts = [block.text for block in event.message.content if block.type == "text" and block.text.strip()]
         # What a subagent says or meets is its own; the agent that called it decides what to make of it.
         if event.parent_tool_use_id is None:
             self._error_code = event.error or ""
-            if texts and not event.error:
-                self._last_text = texts[-1]
-        calls = [block for block in event.message.content if block.type == "tool_use"]
-        command = call_signature(calls[-1].name, calls[-1].input or {}) if calls else ""
-        if texts:
-            return Progress(plain_line(texts[-1], PROGRESS_CHARS), said="\n".join(texts), command=command)
-        return Progress(describe_call(calls[-1].name, calls[-1].input or {}), command=command) if calls else None
+            if not event.error:
+                self._last_text = next(reversed(texts_of(event.message)), self._last_text)
+        return read_message(event.message)
 
     def _judge(self, final: Result, process: ProcessResult) -> tuple[OutcomeKind, str]:
         denied = sorted({denial.tool_name for denial in final.permission_denials or ()})
@@ -124,14 +116,6 @@ class ClaudeTranscript:
             # The CLI goes on asking for minutes; whoever ended it, another attempt would meet the same.
             return OutcomeKind.AUTH, f"the provider refused the credentials: {waiting.error} ({waiting.error_status})"
         return judge_cut_short(process, waiting=cause, code=self._error_code)
-
-
-def _text_of(content: object) -> str:
-    """The text of a tool's result: itself, or that of its parts."""
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else []
-    return "\n".join(text for part in parts if isinstance(part, dict) and isinstance(text := part.get("text"), str))
 
 
 def _usage(final: Result | None, models: dict[str, ModelUsage]) -> Usage:

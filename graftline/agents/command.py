@@ -6,16 +6,15 @@ from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
-from graftline.agents.backend import Assignment, Capabilities, Invocation, Probe, Progress
+from graftline.agents.backend import PROGRESS_CHARS, Assignment, Capabilities, Invocation, Probe, Progress
 from graftline.agents.environment import agent_environment
 from graftline.agents.last_message import bounded_message, declared_no_change
 from graftline.agents.outcome import AgentOutcome, OutcomeKind, Usage
 from graftline.agents.profiles import CommandProfile
+from graftline.agents.verdict import DETAIL_CHARS
 from graftline.process import Ending, ProcessResult
 from graftline.text import plain_end, plain_line
 
-DETAIL_CHARS = 2_000
-PROGRESS_CHARS = 200
 # A program has no notion of a message: its last lines stand for it.
 MESSAGE_LINES = 20
 

@@ -4,15 +4,15 @@ It cannot be had from a package registry, nor be pointed at another API, so nobo
 documented is guessed on the safe side: without its final event a call has failed.
 """
 
-import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 
 from graftline.agents.backend import Assignment, Capabilities, Invocation, Probe
 from graftline.agents.cursor_transcript import CursorTranscript
 from graftline.agents.environment import agent_environment
 from graftline.agents.profiles import CursorProfile
 from graftline.agents.project_files import refuse_project_files
-from graftline.agents.version import ask_version
+from graftline.agents.version import find_program, probe_cli
 
 HOST = "api2.cursor.sh"
 KEY = "CURSOR_API_KEY"
@@ -37,23 +37,16 @@ class CursorBackend:
 
     async def probe(self, environ: Mapping[str, str]) -> Probe:
         """Find the CLI, ask it for its version and look for the key; nothing is sent to the provider."""
-        binary = self.profile.binary
-        found = shutil.which(binary, path=environ.get("PATH", ""))
-        if found is None:
-            problem = (
-                f"{binary!r} is not an executable file on PATH: install the Cursor CLI (https://cursor.com/cli) or "
-                "set `binary`"
-            )
-            return Probe(self.type, binary, problems=(problem,))
-        version, problem = await ask_version(found, environ)
-        problems = [problem] if problem else []
-        if not self._access(environ):
-            problems.append(f"no credentials: set {KEY}, or `api_key` of the profile")
+        install = "install the Cursor CLI (https://cursor.com/cli)"
+        probe = await probe_cli(self.type, self.profile.binary, environ, tested=(), install=install)
+        problem = () if self._access(environ) else (f"no credentials: set {KEY}, or `api_key` of the profile",)
         note = (
-            f"version {version} is untested, as any: this backend was built from Cursor's documentation and was never "
-            "run with the real CLI"
+            f"version {probe.version} is untested, as any: this backend was built from Cursor's documentation and was "
+            "never run with the real CLI"
         )
-        return Probe(self.type, found, version, tuple(problems), (note,))
+        return replace(
+            probe, problems=(*probe.problems, *problem), notes=(note,), is_tested=False, access="" if problem else KEY
+        )
 
     def invocation(self, assignment: Assignment) -> Invocation:
         """The documented command line; the key goes by environment, the prompt by stdin.
@@ -62,10 +55,8 @@ class CursorBackend:
             UserError: the repository holds hooks or servers.
         """
         refuse_project_files(assignment.worktree, BELIEVED, cli="cursor-agent")
-        # Looked up in our PATH: a task may set another one for what the agent itself starts.
-        found = shutil.which(self.profile.binary, path=assignment.environ.get("PATH", ""))
         return Invocation(
-            argv=(found or self.profile.binary, *self._arguments(assignment)),
+            argv=(find_program(self.profile.binary, assignment.environ), *self._arguments(assignment)),
             env=agent_environment(assignment, self.profile, pinned=self._access(assignment.environ)),
             stdin=assignment.prompt.encode(errors="replace"),
         )

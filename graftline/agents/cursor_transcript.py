@@ -10,12 +10,11 @@ from graftline.agents.events import Event, Unsure, read_event
 from graftline.agents.evidence import classify_refusal
 from graftline.agents.last_message import bounded_message, declared_no_change
 from graftline.agents.outcome import AgentOutcome, OutcomeKind
-from graftline.agents.tool_calls import PROGRESS_CHARS, call_signature, describe_call
-from graftline.agents.verdict import judge_cut_short
+from graftline.agents.stream_json import read_message, texts_of
+from graftline.agents.tool_calls import call_signature, describe_call
+from graftline.agents.verdict import DETAIL_CHARS, judge_cut_short
 from graftline.process import ProcessResult
-from graftline.text import plain_end, plain_line
-
-DETAIL_CHARS = 2_000
+from graftline.text import plain_end
 
 
 class CalledTool(Event):
@@ -53,10 +52,8 @@ class CursorTranscript:
             case Init() as init:
                 self._init = init
             case Assistant() as said:
-                texts = [block.text for block in said.message.content if block.type == "text" and block.text.strip()]
-                if texts:
-                    self._last_text = texts[-1]
-                    return Progress(plain_line(texts[-1], PROGRESS_CHARS), said="\n".join(texts))
+                self._last_text = next(reversed(texts_of(said.message)), self._last_text)
+                return read_message(said.message)
             case ToolCall(subtype="started", tool_call=calls) if calls:
                 name, called = next(iter(calls.items()))
                 tool, values = name.removesuffix("ToolCall"), called.args or {}

@@ -39,7 +39,10 @@ AGENT_NAME = "graftline agent"
 AGENT_EMAIL = "agent@graftline.invalid"
 
 _NOT_FOR_TASKS = frozenset((*NETWORK, "HOME", "NODE_OPTIONS", "BUN_OPTIONS"))
-_NOT_FOR_TASKS_PREFIXES = ("AIDER_", "ANTHROPIC_", "CLAUDE", "CURSOR_", "GRAFTLINE_", "LD_", "LITELLM_", "DYLD_")
+_NOT_FOR_TASKS_PREFIXES = (
+    *("AIDER_", "ANTHROPIC_", "CLAUDE", "CODEX_", "CURSOR_", "LITELLM_", "OPENAI_", "QWEN_"),
+    *("GRAFTLINE_", "LD_", "DYLD_"),
+)
 _NOT_FOR_TASKS_SUFFIXES = ("_API_KEY", "_API_BASE")
 
 

@@ -21,7 +21,7 @@ _ABOVE_STATUS: tuple[tuple[OutcomeKind, re.Pattern[str]], ...] = (
         OutcomeKind.BILLING,
         re.compile(
             r"credit balance is too low|insufficient_quota|exceeded your current quota"
-            r"|quota exceeded\. check your plan",
+            r"|quota exceeded\. check your plan|billing is not enabled",
             re.IGNORECASE,
         ),
     ),
@@ -63,7 +63,8 @@ _BY_TEXT: tuple[tuple[OutcomeKind, re.Pattern[str]], ...] = (
     (
         OutcomeKind.CONFIG,
         re.compile(
-            r"no such model|issue with the selected model|NotFoundError|unknown option|root/sudo privileges",
+            r"no such model|issue with the selected model|NotFoundError|unknown option|unexpected argument '"
+            r"|error (loading config|finding codex home)|root/sudo privileges",
             re.IGNORECASE,
         ),
     ),
@@ -80,7 +81,7 @@ _BY_TEXT: tuple[tuple[OutcomeKind, re.Pattern[str]], ...] = (
         OutcomeKind.TRANSIENT,
         re.compile(
             r"internal server error|stream (disconnected|ended)|without a finish reason|ECONNRESET|ECONNREFUSED"
-            r"|ENOTFOUND|ETIMEDOUT|fetch failed|connection error|empty response",
+            r"|ENOTFOUND|ETIMEDOUT|fetch failed|connection (error|failed)|cannot connect to api|empty response",
             re.IGNORECASE,
         ),
     ),

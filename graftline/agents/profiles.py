@@ -8,12 +8,19 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from graftline.agents.tiers import Tier
+
 
 class AgentProfile(BaseModel):
     """What every type of agent has in common."""
 
     model_config = ConfigDict(extra="forbid")
 
+    tier: Tier | None = Field(
+        default=None,
+        title="Tier",
+        description="What tasks and `[models]` ask for instead of a name; no two profiles have the same",
+    )
     env: dict[str, str] = Field(
         default_factory=dict,
         title="Environment",
@@ -94,12 +101,60 @@ class CursorProfile(AgentProfile):
     api_key: SecretStr | None = Field(default=None, title="API key", description="The environment's when left out")
 
 
-Profile = AiderProfile | ClaudeAgentSdkProfile | ClaudeCodeProfile | CommandProfile | CursorProfile
-AnyProfile = Annotated[Profile, Field(discriminator="type")]
-PROFILE_TYPES: dict[str, type[Profile]] = {
+class CodexProfile(CliProfile):
+    """The Codex CLI, headless."""
+
+    type: Literal["codex"] = "codex"
+    binary: str = Field(default="codex", title="Binary", description="Name on PATH, or path, of the CLI")
+
+
+class GeminiProfile(CliProfile):
+    """The Gemini CLI, headless."""
+
+    type: Literal["gemini"] = "gemini"
+    binary: str = Field(default="gemini", title="Binary", description="Name on PATH, or path, of the CLI")
+    max_turns: int | None = Field(default=None, gt=0, title="Turn limit", description="Turns one call may take")
+
+
+class OpenCodeProfile(CliProfile):
+    """OpenCode, headless, with one of its own providers or any API that is compatible with OpenAI's."""
+
+    type: Literal["opencode"] = "opencode"
+    binary: str = Field(default="opencode", title="Binary", description="Name on PATH, or path, of the CLI")
+    model: str = Field(default="", title="Model", description="PROVIDER/MODEL; with a base URL, any model it serves")
+    base_url: str = Field(
+        default="", title="Base URL", description="Address of an API that is compatible with OpenAI's, such as Ollama's"
+    )
+
+
+class QwenProfile(CliProfile):
+    """The Qwen Code CLI, headless."""
+
+    type: Literal["qwen"] = "qwen"
+    binary: str = Field(default="qwen", title="Binary", description="Name on PATH, or path, of the CLI")
+    max_turns: int | None = Field(default=None, gt=0, title="Turn limit", description="Turns one call may take")
+
+
+_Profile = (
+    AiderProfile
+    | ClaudeAgentSdkProfile
+    | ClaudeCodeProfile
+    | CodexProfile
+    | CommandProfile
+    | CursorProfile
+    | GeminiProfile
+    | OpenCodeProfile
+    | QwenProfile
+)
+AnyProfile = Annotated[_Profile, Field(discriminator="type")]
+PROFILE_TYPES: dict[str, type[_Profile]] = {
     "aider": AiderProfile,
     "claude-agent-sdk": ClaudeAgentSdkProfile,
     "claude-code": ClaudeCodeProfile,
+    "codex": CodexProfile,
     "command": CommandProfile,
     "cursor": CursorProfile,
+    "gemini": GeminiProfile,
+    "opencode": OpenCodeProfile,
+    "qwen": QwenProfile,
 }

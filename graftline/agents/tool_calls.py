@@ -3,9 +3,9 @@
 import json
 from collections.abc import Mapping
 
+from graftline.agents.backend import PROGRESS_CHARS
 from graftline.text import plain_line
 
-PROGRESS_CHARS = 200
 # What of a tool's input tells a person most, first hit first.
 _TELLING = ("command", "file_path", "filePath", "path", "pattern", "url", "query", "description")
 

@@ -1,15 +1,48 @@
 """Which version of an agent CLI is installed, and whether graftline was ever tried with it."""
 
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from graftline.agents.backend import Probe
 from graftline.agents.environment import base_environment
 from graftline.errors import CannotRunError
 from graftline.process import Command, Ending, Limits, run_process
 from graftline.text import plain_end
 
 PROBE_SECONDS = 60.0
+
+
+def find_program(binary: str, environ: Mapping[str, str]) -> str:
+    """The path of a program, or its name where it is not installed.
+
+    It is looked up in our PATH: a task may set another one for what the agent itself starts.
+    """
+    return shutil.which(binary, path=environ.get("PATH", "")) or binary
+
+
+async def probe_cli(
+    kind: str,
+    binary: str,
+    environ: Mapping[str, str],
+    *,
+    tested: Sequence[str],
+    install: str,
+    variables: Mapping[str, str] | None = None,
+) -> Probe:
+    """Find a CLI and ask it for its version; whether it has credentials is for its backend to add.
+
+    `install` says how one gets it, `variables` is what it needs to answer.
+    """
+    found = shutil.which(binary, path=environ.get("PATH", ""))
+    if found is None:
+        problem = f"{binary!r} is not an executable file on PATH: {install} or set `binary`"
+        return Probe(kind, binary, problems=(problem,))
+    version, problem = await ask_version(found, environ, variables=variables)
+    notes = untested(version, tested)
+    is_tested = bool(version) and not notes
+    return Probe(kind, found, version, (problem,) if problem else (), notes, is_tested)
 
 
 async def ask_version(
@@ -31,7 +64,8 @@ async def ask_version(
         return "", f"{binary} --version did not answer within {PROBE_SECONDS:.0f} s"
     if result.status != 0:
         return "", f"{binary} --version ended with status {result.status}: {plain_end(result.tail, 500)}"
-    words = plain_end(result.tail, 100).split()
+    # A warning on stderr may hold numbers too.
+    words = plain_end(result.tail.removesuffix(result.stderr_tail), 100).split()
     return next((word for word in words if word[:1].isdigit()), " ".join(words)), ""
 
 

@@ -29,6 +29,7 @@ app.command("graftline.cli.work:take", name="take", help="Fetch the work of a ru
 app.command("graftline.cli.clean:clean", name="clean", help="Remove what ended runs left on disk, but no work.")
 app.command("graftline.cli.ui:ui", name="ui", help="Open the Prefect UI, on a run when one is named.")
 app.command("graftline.cli.config:config", name="config", help="Show the effective settings and where each comes from.")
+app.command("graftline.cli.doctor:doctor", name="doctor", help="Show which agents are installed, and what is missing.")
 app.command("graftline.cli.demo:demo", name="demo", help="Run a 5-task plan with a scripted agent; needs no key.")
 app.command("graftline.cli.version:version", name="version", help="Show the versions of graftline and what it uses.")
 

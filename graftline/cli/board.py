@@ -49,7 +49,15 @@ def open_board(graph: Graph | None, *, quiet: bool) -> Iterator[Board]:
         yield table
 
 
-LASTING = frozenset({EventKind.WARNING, EventKind.VERIFY_ENDED, EventKind.MERGE_DONE, EventKind.HEAL_DROPPED})
+LASTING = frozenset(
+    {
+        EventKind.WARNING,
+        EventKind.COST_WARNING,
+        EventKind.VERIFY_ENDED,
+        EventKind.MERGE_DONE,
+        EventKind.HEAL_DROPPED,
+    }
+)
 """What stays above a live table, which shows only how things stand."""
 CHATTER = frozenset({EventKind.AGENT_PROGRESS, EventKind.PROCESS_STARTED, EventKind.PLAN_NOTED})
 """What one line per event leaves out: it is in the agent's log and in the journal, or was said before the run began."""
@@ -129,10 +137,12 @@ class LiveTable:
 
 _STATES = {
     EventKind.ATTEMPT_STARTED: "running",
+    EventKind.PROVIDER_WAITED_FOR: "waiting",
     EventKind.HEAL_STARTED: "healing",
     EventKind.HEAL_ENDED: "done",
     EventKind.TASK_SUCCEEDED: "done",
     EventKind.TASK_FAILED: "failed",
+    EventKind.TASK_STOPPED: "stopped",
     EventKind.TASK_SKIPPED: "skipped",
 }
 _STYLES = {
@@ -140,5 +150,6 @@ _STYLES = {
     "healing": "magenta",
     "done": "green",
     "failed": "red",
+    "stopped": "yellow",
     "skipped": "yellow",
 }

@@ -26,6 +26,7 @@ from graftline.server import Server, client_environment, configured_server, loca
 from graftline.store import find_place, repository_store, state_directory
 
 if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import FlowRun
 
 
@@ -122,12 +123,7 @@ class Launch:
         from graftline.tasks.flow_runs import make_ready  # noqa: PLC0415  imports Prefect
 
         async with get_client() as client:
-            problem = await client.api_healthcheck()
-            if problem is not None:
-                raise ServerUnavailableError(
-                    f"no Prefect server answers at {server.api_url} ({problem}): start it, or correct PREFECT_API_URL "
-                    "or the active Prefect profile; with neither, graftline starts a server of its own"
-                )
+            await check_answers(client, server)
             if not self.run_id:
                 return None
             try:
@@ -137,6 +133,20 @@ class Launch:
                     f"the Prefect server at {server.api_url} does not know run {self.run_id}: name the one it was "
                     "started on with PREFECT_API_URL (with none, it was graftline's own)"
                 ) from error
+
+
+async def check_answers(client: "PrefectClient", server: Server) -> None:
+    """Make sure that somebody is at a server's address.
+
+    Raises:
+        ServerUnavailableError: no server answers.
+    """
+    problem = await client.api_healthcheck()
+    if problem is not None:
+        raise ServerUnavailableError(
+            f"no Prefect server answers at {server.api_url} ({problem}): start it, or correct PREFECT_API_URL "
+            "or the active Prefect profile; with neither, graftline starts a server of its own"
+        )
 
 
 @asynccontextmanager

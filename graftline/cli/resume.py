@@ -13,16 +13,19 @@ from graftline.cli.blocks import blocks_of_server
 from graftline.cli.console import stderr_console
 from graftline.cli.delivery import carry_out, deliver
 from graftline.cli.launch import Launch
+from graftline.cli.limits import read_limits
 from graftline.cli.overview import labelled
 from graftline.cli.runs import locate_run, say_what_was_found_dead
 from graftline.errors import ExitCode
 from graftline.integration import finished_work
-from graftline.opening import reopen_run, take_changes
+from graftline.opening import change_cap, reopen_run, take_changes
 from graftline.plan import Graph
 from graftline.preflight import agents_of_blocks
 from graftline.records import AttemptRecord
 from graftline.report.files import check_report_path, read_report
 from graftline.report.model import is_resumable
+from graftline.report.wording import account_cost, money
+from graftline.request import RequestLimits
 from graftline.run import Run, close_run
 from graftline.store import RunFolder
 
@@ -32,6 +35,7 @@ def resume(
     /,
     *,
     yes: Annotated[bool, Parameter(negative=())] = False,
+    max_cost: float | None = None,
     repository: Path = Path(),
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     json: Annotated[bool, Parameter(negative=())] = False,
@@ -48,6 +52,8 @@ def resume(
         A run's name or id, or the beginning of one; this repository's latest when left out.
     yes
         Take over what has changed in the plan file and in the settings since the run began.
+    max_cost
+        The run's new cap in US dollars, what it has spent included.
     repository
         The git repository the run is of.
     dry_run
@@ -61,6 +67,7 @@ def resume(
     """
     if report is not None:
         check_report_path(report)
+    limits = read_limits(max_cost_usd=max_cost)
     say_what_was_found_dead(tell_server=False)
     folder = locate_run(run, repository)
     graph = None
@@ -70,7 +77,7 @@ def resume(
             stderr_console().say(f"Run {before.run} needs no going on: {before.reason}")
             deliver(before, as_json=json, file=report)
             return ExitCode.SUCCESS
-        graph = asyncio.run(_look(folder, yes=yes, dry_run=dry_run))
+        graph = asyncio.run(_look(folder, limits, yes=yes, dry_run=dry_run))
     else:
         stderr_console().say(f"Run {folder.id} was ended before it had begun: nothing was spent, all of it is done now")
     if dry_run:
@@ -79,10 +86,12 @@ def resume(
     return carry_out(launch, graph, as_json=json, report=report, keep_server=keep_server)
 
 
-async def _look(folder: RunFolder, *, yes: bool, dry_run: bool) -> Graph:
+async def _look(folder: RunFolder, limits: RequestLimits, *, yes: bool, dry_run: bool) -> Graph:
     """Say what going on with the run comes to, and take over what changed when that is wanted; the plan's graph."""
     run = await reopen_run(folder, os.environ)
     try:
+        if limits.max_cost_usd is not None:
+            change_cap(run, limits.max_cost_usd, keep=not dry_run)
         names = agents_of_blocks(run.pinned.request, run.repository, os.environ, plan=run.plan)
         today = read_today(run.pinned, run.repository, os.environ, blocks=await blocks_of_server(names))
         changes = list(describe_changes(run, today, yes=yes))
@@ -102,9 +111,8 @@ def describe_work(run: Run, finished: dict[str, AttemptRecord]) -> Iterator[str]
     reused = [task for task in run.graph.order if task in finished]
     yield labelled("Reused", f"{', '.join(reused) or 'nothing'}: no agent is called for what is finished")
     yield labelled("Called", ", ".join(left) or "no agent of a task, healing apart")
-    account = run.ledger.account(run.id)
-    unknown = f" and {account.unknown_calls} call(s) of unknown cost" if account.unknown_calls else ""
-    yield labelled("Spent", f"${account.known_usd:.2f}{unknown}, of a cap of ${run.settings.cost.max_usd:.2f}")
+    spent = account_cost(run.ledger.account(run.id))
+    yield labelled("Spent", f"{spent}, of a cap of {money(run.settings.cost.max_usd)}")
     yield labelled("Tests", "run again, unless they were green on the same tree")
 
 

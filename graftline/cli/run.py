@@ -6,25 +6,19 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
-from pydantic import ValidationError
 
 from graftline.cli.blocks import blocks_of_server
 from graftline.cli.console import stderr_console
 from graftline.cli.delivery import carry_out
 from graftline.cli.launch import Launch
+from graftline.cli.limits import read_limits
 from graftline.cli.overview import describe_run
 from graftline.cli.runs import say_what_was_found_dead
 from graftline.errors import ExitCode, UserError
 from graftline.preflight import check_request
 from graftline.report.files import check_report_path
-from graftline.request import BuildRequest, RequestLimits
+from graftline.request import BuildRequest
 
-LIMIT_FLAGS = {
-    "max_concurrent": "--agents",
-    "max_cost_usd": "--max-cost",
-    "task_timeout_seconds": "--task-timeout",
-    "run_timeout_seconds": "--timeout",
-}
 NEEDS_PLANNER = (
     "planning from a prompt needs the planner, which this version does not have yet: write the tasks into a plan file "
     "(`graftline plan --help`, examples/) and run `graftline run FILE`"
@@ -94,23 +88,19 @@ def run(
         raise UserError("name a plan file: graftline run FILE")
     if report is not None:
         check_report_path(report)
-    try:
-        request = BuildRequest(
-            repository=str(repository.resolve()),
-            plan_file=str(file.resolve()),
-            target=target,
-            agent=backend,
-            land=land,
-            limits=RequestLimits(
-                max_concurrent=agents,
-                max_cost_usd=max_cost,
-                task_timeout_seconds=task_timeout,
-                run_timeout_seconds=timeout,
-            ),
-        )
-    except ValidationError as error:
-        problems = [f"{LIMIT_FLAGS[str(one['loc'][-1])]} {one['input']}: {one['msg']}" for one in error.errors()]
-        raise UserError("\n".join(problems)) from error
+    request = BuildRequest(
+        repository=str(repository.resolve()),
+        plan_file=str(file.resolve()),
+        target=target,
+        agent=backend,
+        land=land,
+        limits=read_limits(
+            max_concurrent=agents,
+            max_cost_usd=max_cost,
+            task_timeout_seconds=task_timeout,
+            run_timeout_seconds=timeout,
+        ),
+    )
     return run_request(request, dry_run=dry_run, as_json=json, report=report, keep_server=keep_server)
 
 

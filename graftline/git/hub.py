@@ -157,6 +157,11 @@ class Hub:
         arguments = ["diff", "--no-ext-diff", "--no-textconv", painted, _argument(old), _argument(new), "--"]
         return (await self.run(arguments)).stdout
 
+    async def diff_stat(self, old: str, new: str) -> str:
+        """The paths that differ between two commits, a line each with how much of them, at most a hundred."""
+        arguments = ["diff", "--no-ext-diff", "--no-textconv", "--stat=100", "--stat-count=100"]
+        return (await self.run([*arguments, _argument(old), _argument(new), "--"])).text
+
     async def is_ancestor(self, ancestor: str, commit: str) -> bool:
         """Whether a commit is contained in another (or is it)."""
         arguments = ["merge-base", "--is-ancestor", _argument(ancestor), _argument(commit)]

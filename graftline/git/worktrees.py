@@ -109,6 +109,15 @@ async def collect_work(hub: Hub, worktree: Worktree, *, message: str, trailers: 
     return Work(commit, staged.tree, paths, staged.left_out, own.count, (*staged.notes, *leading_out, *own.notes))
 
 
+async def restore_work(hub: Hub, worktree: Worktree, commit: str) -> None:
+    """Put the files of a commit, work that was taken from such a worktree before, into one that was just cut.
+
+    The agent's own index stays at the base: to it, this work is not committed yet.
+    """
+    merge = ["read-tree", "-m", "-u", worktree.base, commit]
+    await hub.run(merge, work_tree=worktree.path, index=worktree.index)
+
+
 async def remove_worktree(worktree: Worktree) -> None:
     """Delete a worktree and what lies beside it, read-only folders included; one that is gone already is fine."""
     await anyio.to_thread.run_sync(_remove, worktree)

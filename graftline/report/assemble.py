@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from pydantic import JsonValue
 
+from graftline.caps import Scope
 from graftline.journal import Entry, EventKind
 from graftline.ledger import Account
 from graftline.pinned import PinnedRun
@@ -17,6 +18,7 @@ from graftline.plan import TaskSpec
 from graftline.records import AttemptRecord, AttemptState, heal_records, task_records
 from graftline.report.model import (
     AttemptReport,
+    CapReport,
     ConflictReport,
     HealOutcome,
     HealReport,
@@ -49,6 +51,7 @@ class History:
     landed_before: Entry | None = None
     salvage: dict[str, Entry] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    caps_reached: dict[tuple[str, ...], CapReport] = field(default_factory=dict)
     ended: Entry | None = None
 
     @property
@@ -81,13 +84,10 @@ def read_history(entries: Sequence[Entry]) -> History:
             case EventKind.ATTEMPT_STARTED:
                 history.started.add(entry.task or "")
                 history.task_ends.pop(entry.task or "", None) if entry.data.get("round") == 0 else None
-            case EventKind.TASK_SUCCEEDED | EventKind.TASK_FAILED | EventKind.TASK_SKIPPED:
+            case EventKind.TASK_SUCCEEDED | EventKind.TASK_FAILED | EventKind.TASK_STOPPED | EventKind.TASK_SKIPPED:
                 history.task_ends[entry.task or ""] = entry
-            case EventKind.MERGE_DONE if entry.data["of"] == "tasks":
-                history.integration = entry
-            case EventKind.MERGE_DONE if entry.data["of"] == "heals":
-                for one in _items(entry.data["conflicts"]):
-                    history.heal_conflicts.add((_int(entry.data["round"]), str(one["task"])))
+            case EventKind.MERGE_DONE:
+                _merge(history, entry)
             case EventKind.VERIFY_ENDED:
                 history.verifications.append(entry)
             case EventKind.HEAL_ENDED:
@@ -99,13 +99,30 @@ def read_history(entries: Sequence[Entry]) -> History:
                 history.landing = entry
             case EventKind.SALVAGED:
                 history.salvage[str(entry.data["ref"])] = entry
-            case EventKind.WARNING:
+            case EventKind.CAP_REACHED:
+                _reach_cap(history, entry)
+            case EventKind.WARNING | EventKind.COST_WARNING:
                 history.warnings.append(str(entry.data["text"]))
             case EventKind.RUN_ENDED:
                 history.ended = entry
             case _:
                 pass
     return history
+
+
+def _merge(history: History, entry: Entry) -> None:
+    if entry.data["of"] == "tasks":
+        history.integration = entry
+        return
+    for one in _items(entry.data["conflicts"]):
+        history.heal_conflicts.add((_int(entry.data["round"]), str(one["task"])))
+
+
+def _reach_cap(history: History, entry: Entry) -> None:
+    """Note a cap: once per task whose agent ran into it, else the last call there was no room for."""
+    reached = CapReport.model_validate({**entry.data, "task": entry.task})
+    is_tasks_own = reached.called or reached.cap is Scope.TASK
+    history.caps_reached[reached.cap, reached.task or "" if is_tasks_own else ""] = reached
 
 
 def _enter_again(history: History) -> None:
@@ -115,6 +132,7 @@ def _enter_again(history: History) -> None:
     history.verifications.clear()
     history.heal_conflicts.clear()
     history.dropped_rounds.clear()
+    history.caps_reached.clear()
     for task, end in list(history.task_ends.items()):
         if end.event is not EventKind.TASK_SUCCEEDED:
             del history.task_ends[task]
@@ -148,6 +166,7 @@ def assemble_report(
     )
     verification = history.verification
     tests = verification.data.get("tests") if verification else None
+    gone_on_from = {ref for spec in pinned.plan.tasks for ref in superseded(task_records(folder, spec.id))}
     landing = history.landing
     landed = history.landed
     is_running = state is RunState.RUNNING and bool(entries)
@@ -165,6 +184,8 @@ def assemble_report(
         cost_usd=account.cost_usd,
         cost_known_usd=account.known_usd,
         unknown_calls=account.unknown_calls,
+        cost_unknown_usd=account.unknown_usd,
+        caps_reached=tuple(history.caps_reached.values()),
         seconds=worked_seconds(entries) + max(0.0, running_seconds),
         tasks=tasks,
         tests=TestReport.model_validate(tests) if tests else None,
@@ -173,9 +194,20 @@ def assemble_report(
         salvage=tuple(
             SalvageReport(ref=ref, commit=str(entry.data["commit"]), task=entry.task or "")
             for ref, entry in history.salvage.items()
+            if ref not in gone_on_from
         ),
         notes=(*pinned.notes, *dict.fromkeys(history.warnings), *record_notes(pinned, folder)),
     )
+
+
+def superseded(records: Sequence[AttemptRecord]) -> set[str]:
+    """The refs of a task's unfinished work that another attempt went on from and finished."""
+    finished = {record.continues for record in records if record.is_done and record.continues is not None}
+    return {
+        record.salvage
+        for record in records
+        if record.salvage is not None and (record.continues or record.number) in finished
+    }
 
 
 def last_word(history: History) -> tuple[RunState, str]:
@@ -199,6 +231,8 @@ def task_report(spec: TaskSpec, folder: RunFolder, history: History, *, is_over:
         attempts=tuple(
             AttemptReport(
                 number=record.number,
+                profile=record.profile,
+                tier=record.tier,
                 backend=record.backend,
                 version=record.version,
                 model=record.model,
@@ -230,6 +264,9 @@ def task_state(
     reason = str(end.data.get("reason", ""))
     if end.event is EventKind.TASK_FAILED:
         return TaskState.FAILED, reason
+    if end.event is EventKind.TASK_STOPPED:
+        was_called = any(record.state is not AttemptState.NOT_CALLED for record in records)
+        return (TaskState.CANCELLED if was_called else TaskState.NOT_RUN), reason
     if end.event is EventKind.TASK_SKIPPED:
         return (TaskState.NOT_RUN if reason.startswith(NOT_STARTED) else TaskState.SKIPPED), reason
     done = next((record for record in reversed(records) if record.is_done), None)

@@ -10,15 +10,16 @@ from graftline.report.model import ConflictReport, Report, TaskReport, TestRepor
 from graftline.report.wording import (
     attempts_cost,
     attempts_duration,
+    cap_lines,
     duration,
     heal_line,
     money,
     next_command,
+    report_cost,
     result_place,
     resume_command,
     short_commit,
     tests_line,
-    total_cost,
 )
 from graftline.text import plain_line, plain_text
 
@@ -76,7 +77,8 @@ def _parts(report: Report) -> Iterator[str]:
     yield f"- Result: {escape(result_place(report))}\n"
     yield f"- Base: {code_span(short_commit(report.base_commit))}\n"
     yield f"- Tests: {escape(tests_line(report))}\n"
-    yield f"- Cost: {total_cost(report)}\n"
+    yield f"- Cost: {report_cost(report)}\n"
+    yield from (f"- Cap: {escape(line, 1000)}\n" for line in cap_lines(report))
     yield f"- Time: {duration(report.seconds)}\n"
     if command := next_command(report):
         yield f"- Next: {code_span(command)}\n"

@@ -11,6 +11,8 @@ from typing import Annotated, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from graftline.agents.outcome import OutcomeKind
+from graftline.agents.tiers import Tier
+from graftline.caps import Scope
 from graftline.errors import ExitCode
 
 
@@ -21,8 +23,8 @@ class RunState(StrEnum):
     asked. `held`: the same, but the target could not be moved, so the result waits on a branch. `partial`: only a part
     of the tasks is in the result, landed or on a branch. `nothing-to-land`: all tasks are done and none had to change
     anything. `tests-failed`: the merged work is red and was not healed. `failed`: there is no result, or the run was
-    stopped for another reason than those below. `budget-reached`: the cap stopped it. `cancelled`: a person or a signal
-    stopped it. `crashed`: a defect of graftline stopped it. `running`: it has not ended.
+    stopped for another reason than those below. `budget-reached`: a cap left something undone. `cancelled`: a person or
+    a signal stopped it. `crashed`: a defect of graftline stopped it. `running`: it has not ended.
     """
 
     LANDED = "landed"
@@ -60,7 +62,8 @@ class TaskState(StrEnum):
 
     `succeeded`: its work is in the result. `no-change`: it ended well and nothing had to change. `failed`: no attempt
     succeeded. `conflicted`: its work collides with an earlier task's and was left out. `skipped`: a task it depends on
-    did not make it. `not-run`: the run ended before its turn. `cancelled`: it was stopped. `running`: it has not ended.
+    did not make it. `not-run`: the run ended before its turn, or a cap left nothing for it. `cancelled`: it was
+    stopped, by its money limit for example. `running`: it has not ended.
     """
 
     SUCCEEDED = "succeeded"
@@ -115,6 +118,8 @@ class AttemptReport(Part):
     """One agent call for a task."""
 
     number: int = Field(ge=1)
+    profile: Text = Field(description="Agent profile it was given to, or its backend type where none was named")
+    tier: Tier | None = Field(description="The profile's tier")
     backend: Text
     version: Text = Field(description="Version of the agent CLI; empty when it did not say")
     model: Text = Field(description="Model the agent used; empty when it did not say")
@@ -185,6 +190,17 @@ class SalvageReport(Part):
     task: Text
 
 
+class CapReport(Part):
+    """A cap that left something undone."""
+
+    cap: Scope
+    task: Text | None = Field(description="The task whose call it was; null for a planner's")
+    limit_usd: Cost
+    counted_usd: Cost = Field(description="What its calls counted together when this one asked")
+    asked_usd: Cost = Field(description="What this call counts as, or was given as its limit")
+    called: bool = Field(description="false: there was no room for the call; true: its agent reached its limit")
+
+
 class Report(Part):
     """Everything a person or a program wants to know about a run."""
 
@@ -200,6 +216,8 @@ class Report(Part):
     cost_usd: Cost | None = Field(description="Cost of all calls; null when any is unknown")
     cost_known_usd: Cost = Field(description="Sum of the costs that are known")
     unknown_calls: int = Field(ge=0, description="Calls whose cost is not known")
+    cost_unknown_usd: Cost = Field(description="What those calls count as under the caps")
+    caps_reached: tuple[CapReport, ...] = Field(description="The caps that left something undone")
     seconds: Seconds
     tasks: tuple[TaskReport, ...]
     tests: TestReport | None = Field(description="null: nothing was tested")
@@ -212,8 +230,8 @@ class Report(Part):
     def _is_consistent(self) -> Self:
         if (self.cost_usd is None) != (self.unknown_calls > 0):
             raise ValueError("cost_usd must be null exactly when a call's cost is unknown")
-        if self.cost_usd is not None and self.cost_usd != self.cost_known_usd:
-            raise ValueError("cost_usd must be cost_known_usd when no call's cost is unknown")
+        if self.cost_usd is not None and (self.cost_usd != self.cost_known_usd or self.cost_unknown_usd):
+            raise ValueError("cost_usd must be cost_known_usd, and nothing else count, when no call's cost is unknown")
         if self.state is RunState.LANDED and self.landed_commit is None:
             raise ValueError("a landed run must name the commit it landed")
         if self.state in (RunState.ON_BRANCH, RunState.HELD) and self.branch is None:

@@ -2,11 +2,14 @@
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 
 from pydantic import JsonValue
 
 from graftline.journal import Entry, EventKind
-from graftline.report.wording import duration, money
+from graftline.records import AttemptState
+from graftline.report.model import CapReport
+from graftline.report.wording import cap_line, duration, money
 from graftline.text import plain_line
 
 LINE_CHARACTERS = 1000
@@ -29,7 +32,12 @@ def log_entry(entry: Entry) -> None:
     logging.getLogger(__name__).log(level, "%s", describe(entry))
 
 
-_LEVELS = {EventKind.AGENT_PROGRESS: logging.DEBUG, EventKind.WARNING: logging.WARNING}
+_LEVELS = {
+    EventKind.AGENT_PROGRESS: logging.DEBUG,
+    EventKind.WARNING: logging.WARNING,
+    EventKind.COST_WARNING: logging.WARNING,
+    EventKind.CAP_REACHED: logging.WARNING,
+}
 
 
 def _cost(data: Data) -> str:
@@ -37,9 +45,24 @@ def _cost(data: Data) -> str:
     return money(cost) if isinstance(cost, float | int) else "cost unknown"
 
 
+def _tier(data: Data) -> str:
+    return f", {data['profile']} ({data['tier']})" if data.get("tier") else ""
+
+
 def _seconds(data: Data) -> str:
     seconds = data.get("seconds")
     return duration(seconds) if isinstance(seconds, float | int) else ""
+
+
+def _cap(data: Data) -> str:
+    known = {name: data.get(name) for name in CapReport.model_fields}
+    return cap_line(CapReport.model_validate(known | {"task": None}))  # `describe` names it
+
+
+def _clock(value: JsonValue) -> str:
+    """A time as a person's clock shows it; with its date when that is another day."""
+    at = datetime.fromisoformat(str(value)).astimezone()
+    return f"{at:%H:%M:%S}" if at.date() == datetime.now().astimezone().date() else f"{at:%Y-%m-%d %H:%M}"
 
 
 def _names(value: JsonValue) -> str:
@@ -76,13 +99,21 @@ def _argv(value: JsonValue) -> str:
 _SENTENCES: dict[EventKind, Callable[[Data], str]] = {
     EventKind.RUN_PREPARED: lambda data: f"run {data['name']}: {data['tasks']} tasks from {data['target']}",
     EventKind.PLAN_NOTED: lambda data: f"note: {data['text']}",
-    EventKind.ATTEMPT_STARTED: lambda data: f"started with {data['backend']}",
+    EventKind.ATTEMPT_STARTED: lambda data: f"started with {data['backend']}{_tier(data)}",
     EventKind.PROCESS_STARTED: lambda data: f"{data['what']} runs as process {data['pid']}",
+    EventKind.PROVIDER_WAITED_FOR: lambda data: (
+        f"waits for {data['provider']} until {_clock(data['until'])}: {data['reason']}"
+    ),
     EventKind.SETUP: lambda data: f"set up: {data['command']} ended with {data['status']} after {_seconds(data)}",
     EventKind.AGENT_PROGRESS: lambda data: str(data["text"]),
-    EventKind.ATTEMPT_ENDED: lambda data: f"agent ended: {data['outcome']} after {_seconds(data)}, {_cost(data)}",
+    EventKind.ATTEMPT_ENDED: lambda data: (
+        "no agent was called"
+        if data.get("state") == AttemptState.NOT_CALLED
+        else f"agent ended: {data['outcome']} after {_seconds(data)}, {_cost(data)}"
+    ),
     EventKind.TASK_SUCCEEDED: lambda _: "done",
     EventKind.TASK_FAILED: lambda data: f"failed: {data['reason']}",
+    EventKind.TASK_STOPPED: lambda data: f"stopped: {data['reason']}",
     EventKind.TASK_SKIPPED: lambda data: f"skipped: {data['reason']}",
     EventKind.MERGE_DONE: lambda data: (
         f"merged {_names(data['merged'])} into candidate {data['candidate']}{_conflicts(data)}"
@@ -97,6 +128,8 @@ _SENTENCES: dict[EventKind, Callable[[Data], str]] = {
     EventKind.LANDED: lambda data: str(data["text"]),
     EventKind.LEFT_ON_BRANCH: lambda data: f"{data['text']}; take it with: {data['command']}",
     EventKind.SALVAGED: lambda data: f"unfinished work kept on {data['ref']}",
+    EventKind.COST_WARNING: lambda data: f"warning: {data['text']}",
+    EventKind.CAP_REACHED: lambda data: f"cap reached: {_cap(data)}",
     EventKind.WARNING: lambda data: f"warning: {data['text']}",
     EventKind.RUN_ENDED: lambda data: f"run ended: {data['reason']}",
     EventKind.RUN_CLEANED: lambda data: f"cleaned up; kept, because it is nowhere else: {_names(data['kept'])}",

@@ -10,14 +10,15 @@ from graftline.report.model import EXIT_CODES, HealOutcome, Report, RunState, Ta
 from graftline.report.wording import (
     attempts_cost,
     attempts_duration,
+    cap_lines,
     duration,
     heal_line,
     next_command,
+    report_cost,
     result_place,
     resume_command,
     short_commit,
     tests_line,
-    total_cost,
 )
 from graftline.text import plain_line
 
@@ -54,7 +55,9 @@ def print_report(report: Report, console: Console) -> None:
     for note in report.notes:
         _print_line(console, "Note", note)
     _print_line(console, "Tests", tests_line(report))
-    _print_line(console, "Cost", f"{total_cost(report)} in {duration(report.seconds)}")
+    _print_line(console, "Cost", f"{report_cost(report)} in {duration(report.seconds)}")
+    for line in cap_lines(report):
+        _print_line(console, "Cap", line, "red")
     _print_line(console, "Result", result_place(report), "bold")
     _print_line(console, _headline(report.state), report.reason, "green" if EXIT_CODES[report.state] == 0 else "red")
     if command := resume_command(report):

@@ -4,7 +4,22 @@ import math
 import shlex
 from collections.abc import Sequence
 
-from graftline.report.model import AttemptReport, HealReport, Report, RunState, TaskState, is_resumable
+from graftline.caps import Scope, Shortage
+from graftline.ledger import Account
+from graftline.report.model import AttemptReport, CapReport, HealReport, Report, RunState, TaskState, is_resumable
+
+_WHOSE = {
+    Scope.TASK: "the task's",
+    Scope.RUN: "the run's",
+    Scope.DAY: "the day's",
+    Scope.DEPLOYMENT: "the deployment's",
+}
+_REMEDIES = {
+    Scope.TASK: "raise [cost] task_usd and resume with --yes",
+    Scope.RUN: "resume with a higher --max-cost",
+    Scope.DAY: "resume tomorrow, or raise [cost] day_usd and resume with --yes",
+    Scope.DEPLOYMENT: "raise [cost] deployment_usd and resume with --yes",
+}
 
 
 def short_commit(commit: str | None) -> str:
@@ -19,12 +34,47 @@ def money(amount_usd: float | None) -> str:
     return f"${amount_usd:.4f}" if 0 < amount_usd < 0.01 else f"${amount_usd:,.2f}"
 
 
-def total_cost(report: Report) -> str:
-    """What the run cost; what is unknown is said, never counted as nothing."""
-    if report.cost_usd is not None:
-        return money(report.cost_usd)
-    calls = "1 call" if report.unknown_calls == 1 else f"{report.unknown_calls} calls"
-    return f"{money(report.cost_known_usd)} and {calls} of unknown cost"
+def total_cost(known_usd: float, unknown_calls: int, unknown_usd: float) -> str:
+    """What calls cost together; what is unknown is said with what it counts as, never counted as nothing."""
+    if not unknown_calls:
+        return money(known_usd)
+    calls = "1 call" if unknown_calls == 1 else f"{unknown_calls} calls"
+    return f"{money(known_usd)} and {calls} of unknown cost (counted as {money(unknown_usd)})"
+
+
+def report_cost(report: Report) -> str:
+    """What a run cost."""
+    return total_cost(report.cost_known_usd, report.unknown_calls, report.cost_unknown_usd)
+
+
+def account_cost(account: Account) -> str:
+    """What the calls of an account cost."""
+    return total_cost(account.known_usd, account.unknown_calls, account.unknown_usd)
+
+
+def describe_shortage(shortage: Shortage) -> str:
+    """Why a call may not start."""
+    room = shortage.room
+    return _shortage(room.cap.scope, room.cap.limit_usd, room.counted_usd, shortage.asked_usd)
+
+
+def _shortage(cap: Scope, limit_usd: float, counted_usd: float, asked_usd: float) -> str:
+    left = money(max(0.0, round(limit_usd - counted_usd, 6)))
+    return f"{_WHOSE[cap]} cap of {money(limit_usd)} leaves {left}, and the next call counts as {money(asked_usd)}"
+
+
+def cap_line(reached: CapReport) -> str:
+    """Which cap left something undone, and how."""
+    if not reached.called:
+        return _shortage(reached.cap, reached.limit_usd, reached.counted_usd, reached.asked_usd)
+    agent = f"the agent of {reached.task}" if reached.task else "the agent"
+    part = f"{money(reached.asked_usd)} it was given of {_WHOSE[reached.cap]} cap of {money(reached.limit_usd)}"
+    return f"{agent} used up the {part}"
+
+
+def cap_lines(report: Report) -> list[str]:
+    """The caps that left something undone, each with what can be done about it."""
+    return [f"{cap_line(reached)}; {_REMEDIES[reached.cap]}" for reached in report.caps_reached]
 
 
 def attempts_cost(attempts: Sequence[AttemptReport]) -> str:
@@ -78,8 +128,20 @@ def heal_line(heal: HealReport) -> str:
 
 
 def resume_command(report: Report) -> str | None:
-    """The command that goes on with a run; None when there is nothing left to do, or it goes on."""
-    return f"graftline resume {shlex.quote(report.run)}" if is_resumable(report.state) else None
+    """The command that goes on with a run; None when there is nothing left to do, or it goes on.
+
+    Where the run's own cap stopped it, with twice as much, or what the next call needs.
+    """
+    if not is_resumable(report.state):
+        return None
+    spent_usd = report.cost_known_usd + report.cost_unknown_usd
+    wanted = [
+        max(2 * reached.limit_usd, spent_usd + reached.asked_usd)
+        for reached in report.caps_reached
+        if reached.cap is Scope.RUN and report.state is RunState.BUDGET_REACHED
+    ]
+    more = f" --max-cost {math.ceil(100 * max(wanted)) / 100:.2f}" if wanted else ""
+    return f"graftline resume {shlex.quote(report.run)}{more}"
 
 
 def next_command(report: Report) -> str | None:

@@ -4,8 +4,21 @@ import json
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from graftline.plan import Agent, ConcurrencyGroup, Environment, MaxRetries, Plan, Priority, TaskSpec, TimeoutSeconds
+from graftline.plan import (
+    Agent,
+    ConcurrencyGroup,
+    Environment,
+    MaxRetries,
+    Plan,
+    Priority,
+    TaskSpec,
+    TaskTier,
+    TimeoutSeconds,
+)
 from graftline.spellings.problems import KnownKeys
+
+WHO = {"agent", "tier"}
+"""Keys that say who does a task; one that has either takes neither from the defaults."""
 
 
 class TaskDefaults(BaseModel):
@@ -14,6 +27,7 @@ class TaskDefaults(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     agent: Agent = None
+    tier: TaskTier = None
     priority: Priority = 0
     timeout_seconds: TimeoutSeconds = None
     max_retries: MaxRetries = None
@@ -33,15 +47,15 @@ class PlanFile(Plan):
 
     def plan(self) -> Plan:
         """The plan with the defaults written into its tasks; null in a task is said otherwise, too."""
-        given = {name: getattr(self.defaults, name) for name in self.defaults.model_fields_set}
-        tasks = tuple(
-            task.model_copy(
-                update={name: value for name, value in given.items() if name not in task.model_fields_set}
-                | {"env": {**self.defaults.env, **task.env}}
-            )
-            for task in self.tasks
-        )
+        tasks = tuple(map(self._completed, self.tasks))
         return Plan(version=self.version, title=self.title, description=self.description, tasks=tasks)
+
+    def _completed(self, task: TaskSpec) -> TaskSpec:
+        said = task.model_fields_set
+        if said & WHO:  # or the agent of the defaults would go before the tier that the task asks for
+            said = said | WHO
+        given = {name: getattr(self.defaults, name) for name in self.defaults.model_fields_set - said}
+        return task.model_copy(update=given | {"env": {**self.defaults.env, **task.env}})
 
 
 KNOWN_KEYS: KnownKeys = {

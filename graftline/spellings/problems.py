@@ -111,6 +111,8 @@ def _message(details: ErrorDetails, location: Location, known_keys: KnownKeys) -
             message = f"{key}: {SURROGATE}"
         case "string_pattern_mismatch":
             message = f"{key} is {_shortened(value)}; an id is {_ID_RULE}"
+        case "literal_error" if location[-1] != "version":
+            message = f"{key} is {_shortened(value)}; it is {details['ctx']['expected']}"
         case "literal_error":
             message = f'{key} is {value!r}; the only one known is "1", in quotes'
         case "greater_than" | "greater_than_equal":

@@ -87,14 +87,15 @@ def test_prompt_is_never_a_command_to_aider(assignment: Assignment) -> None:
 
 
 def test_session_goes_on_from_its_chat_history(assignment: Assignment, tmp_path: Path) -> None:
-    session = Session("earlier", tmp_path / "earlier" / "home")
+    home = tmp_path / "earlier" / "home"
+    going_on = replace(assignment, session=Session("earlier"), private_home=home)
     backend = AiderBackend(AiderProfile())
-    first, second = backend.invocation(assignment), backend.invocation(replace(assignment, session=session))
+    first, second = backend.invocation(assignment), backend.invocation(going_on)
     assert "--restore-chat-history" not in first.argv
     assert "--restore-chat-history" in second.argv
-    assert str(session.home / "aider.chat.md") in second.argv
-    assert json.loads(second.files[session.home / ".aider" / "analytics.json"])["uuid"] == "earlier"
-    assert backend.transcript(replace(assignment, session=session)).outcome(ended()).session_id == "earlier"
+    assert str(home / "aider.chat.md") in second.argv
+    assert json.loads(second.files[home / ".aider" / "analytics.json"])["uuid"] == "earlier"
+    assert backend.transcript(going_on).outcome(ended()).session_id == "earlier"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from graftline.agents.backend import AgentBackend
 from graftline.agents.backends import resolve_backend
 from graftline.agents.claude_code import ClaudeCodeBackend
 from graftline.agents.command import CommandBackend
-from graftline.agents.profiles import AnyProfile, ClaudeCodeProfile, CommandProfile
+from graftline.agents.profiles import PROFILE_TYPES, AnyProfile, ClaudeCodeProfile, CommandProfile
 from graftline.errors import SettingsError
 from graftline.settings import AgentSettings, Settings
 
@@ -58,7 +58,7 @@ def test_binary_and_model_do_not_leak_to_a_type_named_by_a_task() -> None:
         (
             settings(scripted=SCRIPTED),
             "scriptd",
-            r"'scriptd'; did you mean 'scripted'\? Known: .*claude-code, command, .*scripted",
+            rf"'scriptd'; did you mean 'scripted'\? Known: {', '.join(sorted([*PROFILE_TYPES, 'scripted']))}$",
         ),
         (settings("codex-x"), None, r"no agent profile or backend type 'codex-x'; Known|'codex-x' Known|codex-x"),
         (settings("command"), None, r"'command' says nothing about which command: add a profile, \[agents\.NAME\]"),

@@ -26,7 +26,7 @@ def options(backend: ClaudeAgentSdkBackend, assignment: Assignment) -> dict[str,
     return {name: value for name, value in chosen.items() if name not in fixed}
 
 
-def test_options_are_those_of_the_profile_and_the_call(assignment: Assignment, tmp_path: Path) -> None:
+def test_options_are_those_of_the_profile_and_the_call(assignment: Assignment) -> None:
     profile = ClaudeAgentSdkProfile(model="sonnet", fallback_model="haiku", max_turns=80, binary="/opt/claude")
     call = replace(assignment, budget_usd=1.5, session_id="s-1")
     assert options(ClaudeAgentSdkBackend(profile), call) == {
@@ -37,7 +37,7 @@ def test_options_are_those_of_the_profile_and_the_call(assignment: Assignment, t
         "session_id": "s-1",
         "cli_path": "/opt/claude",
     }
-    resumed = replace(call, session=Session("s-0", tmp_path / "home"), budget_usd=None)
+    resumed = replace(call, session=Session("s-0"), budget_usd=None)
     assert options(ClaudeAgentSdkBackend(ClaudeAgentSdkProfile()), resumed) == {"resume": "s-0"}
     assert options(ClaudeAgentSdkBackend(ClaudeAgentSdkProfile()), assignment) == {}
 

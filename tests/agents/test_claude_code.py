@@ -10,7 +10,6 @@ import pytest
 from pydantic import SecretStr
 
 from graftline.agents.backend import Assignment
-from graftline.agents.claude_access import GUIDE_BYTES, read_guide
 from graftline.agents.claude_code import ClaudeCodeBackend
 from graftline.agents.profiles import ClaudeCodeProfile
 
@@ -129,43 +128,6 @@ def test_own_login_is_used_only_where_there_is_no_key(assignment: Assignment) ->
     private = str(assignment.folder / "home")
     assert access(plain, assignment, CLAUDE_CODE_OAUTH_TOKEN="oauth")["HOME"] == private
     assert access(cloud, assignment)["HOME"] == private
-
-
-def test_guide_of_the_worktree_is_handed_over_as_text(tmp_path: Path) -> None:
-    (tmp_path / "AGENTS.md").write_text("Be brief.\0\n")
-    (tmp_path / "CLAUDE.md").symlink_to("AGENTS.md")
-    assert read_guide(tmp_path) == "Be brief."
-
-
-def test_guide_is_cut_to_what_an_argument_can_hold(tmp_path: Path) -> None:
-    (tmp_path / "CLAUDE.md").write_text("é" * GUIDE_BYTES)
-    guide = read_guide(tmp_path)
-    assert guide.startswith("é" * (GUIDE_BYTES // 2))
-    assert len(guide.encode()) < GUIDE_BYTES + 200
-    assert guide.endswith(f"[CLAUDE.md is longer than {GUIDE_BYTES} bytes; read the rest in the file]")
-
-
-def make_link_out(worktree: Path) -> None:
-    (worktree.parent / "secret").write_text("secret")
-    (worktree / "CLAUDE.md").symlink_to("../secret")
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        make_link_out,
-        lambda worktree: (worktree / "CLAUDE.md").symlink_to("CLAUDE.md"),
-        lambda worktree: os.mkfifo(worktree / "CLAUDE.md"),
-        lambda worktree: (worktree / "CLAUDE.md").mkdir(),
-        lambda _: None,
-    ],
-    ids=["link out", "loop", "pipe", "folder", "none"],
-)
-def test_guide_that_is_no_file_of_the_worktree_is_left_alone(tmp_path: Path, make: Callable[[Path], None]) -> None:
-    worktree = tmp_path / "worktree"
-    worktree.mkdir()
-    make(worktree)
-    assert read_guide(worktree) == ""
 
 
 async def test_probe_tells_version_and_binary(assignment: Assignment, cli: Callable[[str], Path]) -> None:

@@ -228,7 +228,9 @@ async def test_what_it_is_called_with_is_what_was_verified(stage: Stage, monkeyp
     whole = replace(stage.assignment, budget_usd=1.5, session_id="00000000-0000-4000-8000-000000000007")
     (stage.assignment.worktree / "CLAUDE.md").write_text("Use tabs.\n")
     call = stage.backend.invocation(whole)
-    text = json.dumps({"argv": call.argv, "env": call.env, "stdin": call.stdin.decode()}, indent=2, sort_keys=True)
+    files = {str(path): content.decode() for path, content in call.files.items()}
+    facts = {"argv": call.argv, "env": call.env, "stdin": call.stdin.decode(), **({"files": files} if files else {})}
+    text = json.dumps(facts, indent=2, sort_keys=True)
     places = {stage.program: "CLI", whole.folder: "FOLDER", whole.worktree: "WORKTREE", PACKAGE: "GRAFTLINE"}
     for real, name in places.items():
         text = text.replace(str(real), name)

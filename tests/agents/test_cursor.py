@@ -25,7 +25,7 @@ def test_repository_with_hooks_or_servers_is_refused(tmp_path: Path, name: str) 
 
 
 def test_session_goes_on_by_its_id(tmp_path: Path) -> None:
-    session = Session("-chat", tmp_path)
+    session = Session("-chat")
     given = Assignment("p", tmp_path, tmp_path / "a", facts={}, env={}, environ={}, session=session)
     assert BACKEND.invocation(given).argv[-1] == "--resume=-chat"
 

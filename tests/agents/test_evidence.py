@@ -13,6 +13,7 @@ K = OutcomeKind
     [
         (429, "rate_limit", "prompt is too long", K.CONTEXT_EXHAUSTED),
         (429, "rate_limit", "You exceeded your current quota", K.BILLING),
+        (400, "", "Billing is not enabled for this project.", K.BILLING),
         (400, "billing_error", "", K.BILLING),
         (429, "billing_error", "", K.BILLING),
         (401, "", "overloaded", K.AUTH),
@@ -27,6 +28,7 @@ K = OutcomeKind
         (None, "", "HTTP 429", K.RATE_LIMITED),
         (None, "", "Claude AI usage limit reached|1763700000", K.RATE_LIMITED),
         (None, "", "read ECONNRESET", K.TRANSIENT),
+        (None, "", "Cannot connect to API: Unable to connect.", K.TRANSIENT),
         (None, "", "the model is at capacity", K.OVERLOADED),
         (400, "invalid_request", "messages: at least one message is required", None),
         (None, "", "401 passed, 429 failed in 500 s", None),

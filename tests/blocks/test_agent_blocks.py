@@ -15,8 +15,12 @@ from graftline.agents.profiles import (
     AnyProfile,
     ClaudeAgentSdkProfile,
     ClaudeCodeProfile,
+    CodexProfile,
     CommandProfile,
     CursorProfile,
+    GeminiProfile,
+    OpenCodeProfile,
+    QwenProfile,
 )
 from graftline.blocks import (
     AGENT_BLOCKS,
@@ -24,8 +28,12 @@ from graftline.blocks import (
     Aider,
     ClaudeAgentSdk,
     ClaudeCode,
+    Codex,
     Command,
     Cursor,
+    Gemini,
+    OpenCode,
+    Qwen,
     to_profile,
 )
 
@@ -44,11 +52,22 @@ EXAMPLES: list[tuple[AgentBlock, AnyProfile]] = [
         ClaudeAgentSdkProfile(auth_token=SecretStr("sk-very-secret")),
     ),
     (ClaudeCode(), ClaudeCodeProfile()),
+    (Codex(), CodexProfile()),
+    (Qwen(model="qwen3-coder", max_turns=60), QwenProfile(model="qwen3-coder", max_turns=60)),
+    (Codex(base_url="http://127.0.0.1:11434/v1"), CodexProfile(base_url="http://127.0.0.1:11434/v1")),
     (
         ClaudeCode(model="sonnet", max_turns=60, api_key=SecretStr("sk-very-secret")),
         ClaudeCodeProfile(model="sonnet", max_turns=60, api_key=SecretStr("sk-very-secret")),
     ),
     (Cursor(api_key=SecretStr("sk-very-secret")), CursorProfile(api_key=SecretStr("sk-very-secret"))),
+    (
+        Gemini(model="gemini-2.5-pro", max_turns=60, api_key=SecretStr("sk-very-secret")),
+        GeminiProfile(model="gemini-2.5-pro", max_turns=60, api_key=SecretStr("sk-very-secret")),
+    ),
+    (
+        OpenCode(model="qwen3-coder", base_url="http://localhost:11434/v1"),
+        OpenCodeProfile(model="qwen3-coder", base_url="http://localhost:11434/v1"),
+    ),
 ]
 
 

@@ -70,8 +70,10 @@ def test_a_persons_own_server_shows_the_plan_its_retries_the_heal_and_what_was_s
     project.write_plan(TASKS, {})
     (project.outside / "script.yaml").write_text(yaml.safe_dump(SCRIPT))
 
+    doctor = project.run("doctor", PREFECT_API_URL=address.api_url)
     ended = project.run("run", project.plan, PREFECT_API_URL=address.api_url)
 
+    assert f"server    {address.api_url}, which answers\n" in doctor.stdout
     assert ended.code == 0, ended.stderr
     assert not (project.state_dir / "server").exists(), "no server was started for it"
     page = re.search(rf"^Prefect UI: {address.ui_url}/runs/flow-run/(\S+)$", ended.stderr, re.MULTILINE)

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from graftline.ledger import Ledger
 from graftline.server import Server, client_environment, read_address
 from tests.cli.conftest import ROOT, SECONDS, MakeProject, Project
 from tests.prefect_api import FINAL, Api, Row
@@ -111,6 +112,8 @@ def test_a_worker_lands_what_a_command_another_system_and_a_schedule_ask_for(
     for name, tag in (("command", "command"), ("rest", "rest"), ("schedule", ON_SCHEDULE)):
         run = prefect.run_with(tag, *FINAL)
         assert (run["state_type"], run["deployment_id"]) == ("COMPLETED", wheel["id"]), run
+        calls = Ledger.open(served_state_dir).account(str(run["id"])).calls
+        assert [(call.deployment, call.profile) for call in calls] == [(wheel["id"], "scripted")]
         assert projects[name].git("show", "main:new.txt") == "content"
     refused = prefect.run_with("refused", *FINAL)
     assert refused["state_name"] == "Failed"

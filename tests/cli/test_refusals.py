@@ -206,6 +206,32 @@ def test_a_dry_run_says_what_would_run_and_writes_nothing(project: Project, capf
     assert project.snapshot() == before
 
 
+def test_a_plan_says_who_does_each_task_and_who_comes_after_a_failed_attempt(
+    project: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings = (project.path / "graftline.toml").read_text().replace("cost_usd", 'tier = "fast"\ncost_usd')
+    settings += '[agents.better]\ntype = "command"\ncommand = ["true"]\ntier = "deep"\n'
+    settings += '[models]\nescalation = ["deep"]\nlabels = {hard = "deep"}\n'
+    (project.path / "graftline.toml").write_text(settings)
+    project.write_plan([{"id": "easy", "writes": ["a"]}, {"id": "harder", "writes": ["b"], "labels": ["hard"]}], {})
+
+    assert main(["plan", str(project.plan)]) == 0
+    assert main(["run", str(project.plan), "--dry-run"]) == 0
+
+    said = capfd.readouterr()
+    assert said.out.splitlines() == said.err.splitlines()[:4]
+    assert said.out.splitlines()[1:] == [
+        "  easy            scripted (fast)  do easy",
+        "  harder          better (deep)    do harder",
+        "Retries after a failed attempt, by the next deeper of better (deep)",
+    ]
+
+    project.write_plan([{"id": "only", "tier": "standard"}], {})
+
+    assert main(["plan", str(project.plan)]) == main(["run", str(project.plan)]) == 2
+    assert "task 'only' asks for the tier 'standard', which no profile has" in capfd.readouterr().err
+
+
 def test_a_dry_run_works_from_a_folder_within_the_repository(
     project: Project, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 import json
 import resource
 import shlex
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from graftline.report.model import RunState
 from graftline.server import read_address
 from graftline.server_process import request_json
 from graftline.store import RunFolder, find_runs, repository_store
-from tests.cli.conftest import Meeting, Project, Step, finish, read_until, shell, write
+from tests.cli.conftest import SECONDS, Meeting, Project, Step, finish, read_until, shell, write
 
 pytestmark = pytest.mark.prefect
 
@@ -48,6 +49,18 @@ def prefect_state(project: Project, run: RunFolder) -> tuple[object, set[object]
     return flow_run["state_type"], {one["state_type"] for one in task_runs if isinstance(one, dict)}
 
 
+def events_of(project: Project, run: RunFolder, name: str) -> list[object]:
+    """The thresholds that the events of a name tell of a run, once there are any: the server records them late."""
+    address = read_address(project.state_dir)
+    assert address is not None
+    wanted = {"filter": {"event": {"name": [name]}, "resource": {"id": [f"graftline.run.{run.id}"]}}}
+    deadline = time.monotonic() + SECONDS
+    while not (found := httpx.post(f"{address.api_url}/events/filter", json=wanted).json().get("events")):
+        assert time.monotonic() < deadline, f"no event {name}"
+        time.sleep(0.2)
+    return [{key: event["payload"][key] for key in ("warn_usd", "max_usd")} for event in found]
+
+
 def set_prefect_state(project: Project, run: RunFolder, kind: str) -> None:
     """Have Prefect say of a run what it did not find out from it."""
     address = read_address(project.state_dir)
@@ -64,12 +77,13 @@ def test_once_its_cause_is_removed_only_what_failed_is_called_again_and_all_land
     script = {task: counted(served_project, task, write(f"{task}.txt")) for task in FIVE}
     script["three"].append(shell(f"test ! -e {shlex.quote(str(cause))}"))
     served_project.write_plan([{"id": task, "writes": [f"{task}.txt"]} for task in FIVE], script)
-    first = served_project.run("run", served_project.plan)
+    first = served_project.run("run", served_project.plan, GRAFTLINE_COST__WARN_USD="0.03")
     (folder,) = runs(served_project)
     header = folder.header()
     assert (first.code, header is not None) == (1, True)
     assert header is not None
     assert f"Go on: graftline resume {header.name}" in first.stdout
+    assert events_of(served_project, folder, "graftline.cost.warning") == [{"warn_usd": 0.03, "max_usd": 5.0}]
     on_branch = served_project.git("rev-parse", f"graftline/{header.name}")
 
     # Between the two, a person works on the target and gives the run more money.
@@ -90,10 +104,14 @@ def test_once_its_cause_is_removed_only_what_failed_is_called_again_and_all_land
     assert changed <= {"lease.json"}
 
     cause.unlink()
-    second = served_project.run("resume", folder.id, cwd=tmp_path)
+    refused = served_project.run("resume", folder.id, "--max-cost", "-1")
+    assert (refused.code, "--max-cost -1.0: Input should be greater than" in refused.stderr) == (2, True)
+    second = served_project.run("resume", folder.id, "--max-cost", "7", cwd=tmp_path)
 
     assert second.code == 0, second.stderr
-    assert "Changed cost.max_usd was 5.0 and is 9.0; not taken over (--yes would)\n" in second.stderr
+    assert "Spent   $0.05, of a cap of $7.00\n" in second.stderr
+    assert "Changed cost.warn_usd was 0.03 and is 3.0; not taken over (--yes would)\n" in second.stderr
+    assert "Changed cost.max_usd" not in second.stderr, "it is what was asked for"
     assert calls(served_project) == Counter([*FIVE, "three"])
     names = served_project.git("ls-tree", "--name-only", "main").split()
     assert set(names) == {*(f"{task}.txt" for task in FIVE), "graftline.toml", "src"}
@@ -109,7 +127,8 @@ def test_once_its_cause_is_removed_only_what_failed_is_called_again_and_all_land
     assert landed != on_branch
     assert served_project.git("branch", "--format=%(refname:short)") == "main", "the first result's branch is gone"
     assert [len(task.attempts) for task in report.tasks] == [1, 1, 2, 1, 1]
-    assert json.loads(folder.pinned.read_text())["settings"]["cost"]["max_usd"] == 5.0
+    cost = json.loads(folder.pinned.read_text())["settings"]["cost"]
+    assert (cost["max_usd"], cost["warn_usd"]) == (7.0, 0.03)
 
 
 def test_a_run_is_stopped_from_another_terminal_and_gone_on_with(served_project: Project) -> None:

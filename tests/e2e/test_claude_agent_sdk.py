@@ -76,8 +76,8 @@ async def test_the_sdk_waits_writes_and_goes_on_with_its_session(
     (assignment.worktree / "CLAUDE.md").write_text("Use tabs, says CLAUDE.md.\n")
     (assignment.worktree / ".mcp.json").write_text('{"mcpServers": {"evil": {"command": "touch", "args": ["evil"]}}}')
     first = await call(backend, assignment)
-    session = Session(first.session_id, assignment.home)
-    second = await call(backend, replace(assignment, prompt="GO-ON", session=session))
+    session = Session(first.session_id)
+    second = await call(backend, replace(assignment, prompt="GO-ON", session=session, private_home=assignment.home))
 
     assert (first.kind, first.last_message) == (OutcomeKind.OK, "add.py is written.")
     assert (first.session_id, first.usage.turns, (first.usage.cost_usd or 0) > 0) == (assignment.session_id, 2, True)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from graftline.agents.outcome import OutcomeKind
+from graftline.caps import Scope
 from graftline.errors import ExitCode
 from graftline.ledger import Ledger
 from graftline.report.model import RunState, TaskState
@@ -108,7 +109,9 @@ def test_claude_is_held_to_the_reservation_and_the_run_ends_at_its_cap(
     assert report.cost_usd is not None
     assert 0.30 < report.cost_usd < 0.32, "one turn more than the cap"
     [task] = report.tasks
-    assert task.state is TaskState.FAILED
-    assert task.reason.startswith("attempt 1: budget: ")
+    assert task.state is TaskState.CANCELLED, "stopped, and not failed"
+    assert task.reason.startswith("Reached maximum budget")
+    [cap] = report.caps_reached
+    assert (cap.cap, cap.asked_usd, cap.called) == (Scope.RUN, 0.25, True)
     [salvage] = report.salvage
     assert git(graftline.folder_of(report).store.hub, "show", f"{salvage.ref}:first.txt") == "by first"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from graftline.errors import GitFailedError
-from graftline.git.worktrees import Work, cut_worktree, remove_worktree
+from graftline.git.worktrees import Work, cut_worktree, remove_worktree, restore_work
 from tests.git.collecting import (
     Cut,
     MakeRepository,
@@ -40,6 +40,28 @@ async def test_a_worktree_is_a_clean_repository_of_its_own(
     assert user_git(worktree.path, "symbolic-ref", "HEAD") == "refs/heads/task"
     assert user_git(worktree.path, "config", "user.email") == "test@example.com"
     assert user_git(worktree.path, "describe", "--tags") == "v1"
+
+
+async def test_work_that_was_kept_is_put_into_a_new_worktree_uncommitted_and_taken_again(
+    make_repository: MakeRepository, open_scene: OpenScene, cut: Cut, user_git: UserGit
+) -> None:
+    scene = await open_scene(make_repository({"changed.txt": "old\n", "gone.txt": "x\n", "same.txt": "same\n"}))
+    first = await cut(scene, "first")
+    (first.path / "changed.txt").write_text("new\n")
+    (first.path / "gone.txt").unlink()
+    (first.path / "added.txt").write_text("added\n")
+    hub = scene[1]
+    kept = await collect(hub, first)
+    assert kept.commit is not None
+
+    again = await cut(scene, "again")
+    await restore_work(hub, again, kept.commit)
+    files = {path.name: path.read_text() for path in again.path.iterdir() if path.is_file()}
+    assert files == {"changed.txt": "new\n", "added.txt": "added\n", "same.txt": "same\n"}
+    status = user_git(again.path, "status", "--porcelain").split("\n")
+    assert [line.strip() for line in status] == ["M changed.txt", "D gone.txt", "?? added.txt"]
+    (again.path / "more.txt").write_text("more\n")
+    assert set((await collect(hub, again)).paths) == {"changed.txt", "gone.txt", "added.txt", "more.txt"}
 
 
 @pytest.mark.parametrize("task", ["main", "MAIN"])

@@ -5,8 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from graftline.agents.outcome import OutcomeKind
+from graftline.caps import Scope
 from graftline.report.model import (
     AttemptReport,
+    CapReport,
     ConflictReport,
     HealOutcome,
     HealReport,
@@ -28,6 +30,8 @@ def make_report() -> MakeReport:
         def attempt(number: int, outcome: OutcomeKind, cost_usd: float | None) -> AttemptReport:
             return AttemptReport(
                 number=number,
+                profile="careful",
+                tier="deep",
                 backend="claude-code",
                 version=foreign,
                 model=foreign,
@@ -50,6 +54,11 @@ def make_report() -> MakeReport:
             cost_usd=None,
             cost_known_usd=0.36,
             unknown_calls=1,
+            cost_unknown_usd=0.5,
+            caps_reached=(
+                CapReport(cap=Scope.RUN, task="later", limit_usd=1, counted_usd=0.86, asked_usd=0.5, called=False),
+                CapReport(cap=Scope.TASK, task=foreign, limit_usd=0.4, counted_usd=0.1, asked_usd=0.3, called=True),
+            ),
             seconds=4000,
             tasks=(
                 TaskReport(

@@ -66,7 +66,7 @@ def test_control_sequences_are_gone(make_report: MakeReport) -> None:
 
 def test_report_reads_well_without_being_drawn(make_report: MakeReport) -> None:
     lines = to_markdown(make_report("found 3_000 in test_x")).splitlines()
-    assert lines[:10] == [
+    assert lines[:12] == [
         "# fix-login-111111: partial",
         "",
         "found 3_000 in test_x",
@@ -74,7 +74,11 @@ def test_report_reads_well_without_being_drawn(make_report: MakeReport) -> None:
         "- Result: on branch graftline/fix-login-111111; main was not moved",
         "- Base: `aaaaaaaaaaaa`",
         "- Tests: python -m pytest 'found 3_000 in test_x' ended with 1: 11 passed, 1 failed; 1 failed before this run",
-        "- Cost: $0.36 and 1 call of unknown cost",
+        "- Cost: $0.36 and 1 call of unknown cost (counted as $0.50)",
+        "- Cap: the run's cap of $1.00 leaves $0.14, and the next call counts as $0.50; "
+        "resume with a higher --max-cost",
+        r"- Cap: the agent of found 3_000 in test_x used up the $0.30 it was given of the task's cap of $0.40; "
+        r"raise \[cost\] task_usd and resume with --yes",
         "- Time: 1 h 6 min",
         "- Next: `git switch main && git merge graftline/fix-login-111111`",
     ]

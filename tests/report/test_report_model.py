@@ -36,6 +36,7 @@ def test_schema_and_json_name_the_same_fields_with_an_enum_for_every_state(make_
         "HealReport": report["heals"][0],
         "ConflictReport": report["conflicts"][0],
         "SalvageReport": report["salvage"][0],
+        "CapReport": report["caps_reached"][0],
     }
     assert set(schema["required"]) == set(schema["properties"]) == set(report)
     for name, part in parts.items():
@@ -47,6 +48,7 @@ def test_schema_and_json_name_the_same_fields_with_an_enum_for_every_state(make_
         "HealOutcome",
         "OutcomeKind",
         "RunState",
+        "Scope",
         "TaskState",
     ]
 
@@ -66,7 +68,8 @@ def test_text_that_is_not_unicode_does_not_cost_the_report(make_report: MakeRepo
     [
         ({"cost_usd": 0.36}, "cost_usd must be null exactly when"),
         ({"unknown_calls": 0}, "cost_usd must be null exactly when"),
-        ({"unknown_calls": 0, "cost_usd": 0.0}, "cost_usd must be cost_known_usd"),
+        ({"unknown_calls": 0, "cost_usd": 0.0, "cost_unknown_usd": 0}, "cost_usd must be cost_known_usd"),
+        ({"unknown_calls": 0, "cost_usd": 0.36}, "nothing else count"),
         ({"state": "landed"}, "must name the commit it landed"),
         ({"state": "held", "branch": None}, "must name the branch"),
         ({"state": "on-branch", "branch": None}, "must name the branch"),

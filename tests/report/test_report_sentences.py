@@ -9,18 +9,25 @@ from graftline.journal import Entry, EventKind
 from graftline.report.sentences import describe
 
 ANY: dict[str, JsonValue] = {
+    "asked_usd": 0.5,
     "attempt": 1,
     "backend": "command",
     "branch": "b",
+    "called": False,
     "candidate": 1,
+    "cap": "run",
     "command": "make",
     "commit": "c",
+    "counted_usd": 0.8,
     "kept": ["refs/graftline/r/salvage/t/1"],
     "label": "candidate",
+    "limit_usd": 1.0,
     "merged": ["a"],
     "name": "n",
     "outcome": "ok",
     "passed": True,
+    "provider": "api.example.com",
+    "until": "2026-01-02T03:04:05+00:00",
     "what": "agent",
     "pid": 1,
     "reason": "because",
@@ -59,6 +66,16 @@ def test_every_kind_of_entry_is_one_line_that_steers_no_terminal(event: EventKin
         (EventKind.ATTEMPT_ENDED, {"seconds": 75.2, "cost_usd": 0.5}, "t: agent ended: ok after 1 min 15 s, $0.50"),
         (EventKind.ATTEMPT_ENDED, {"seconds": 1.23, "cost_usd": 0.0012}, "t: agent ended: ok after 1.2 s, $0.0012"),
         (EventKind.ATTEMPT_ENDED, {"seconds": 1, "cost_usd": None}, "t: agent ended: ok after 1.0 s, cost unknown"),
+        (
+            EventKind.CAP_REACHED,
+            {},
+            "t: cap reached: the run's cap of $1.00 leaves $0.20, and the next call counts as $0.50",
+        ),
+        (
+            EventKind.CAP_REACHED,
+            {"called": True, "cap": "day"},
+            "t: cap reached: the agent used up the $0.50 it was given of the day's cap of $1.00",
+        ),
         (
             EventKind.VERIFY_ENDED,
             {"passed": False, "tests": {"passed": 2, "failed": 1}},

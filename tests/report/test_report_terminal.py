@@ -33,7 +33,10 @@ def test_report_tells_what_happened_and_ends_with_the_next_command(make_report: 
         "Kept work: api: refs/graftline/1/salvage/api/1 at ffffffffffff",
         "Note: what it was",
         "Tests: python -m pytest 'what it was' ended with 1: 11 passed, 1 failed; 1 failed before this run",
-        "Cost: $0.36 and 1 call of unknown cost in 1 h 6 min",
+        "Cost: $0.36 and 1 call of unknown cost (counted as $0.50) in 1 h 6 min",
+        "Cap: the run's cap of $1.00 leaves $0.14, and the next call counts as $0.50; resume with a higher --max-cost",
+        "Cap: the agent of what it was used up the $0.30 it was given of the task's cap of $0.40; "
+        "raise [cost] task_usd and resume with --yes",
         "Result: on branch graftline/fix-login-111111; main was not moved",
         "Partial: what it was",
         "Go on: graftline resume fix-login-111111",
@@ -66,7 +69,7 @@ def test_nothing_foreign_reaches_the_terminal_as_a_control_or_a_line_of_its_own(
     assert "[bold]a[/nonsense]" in output
     assert ":smile:" in output
     assert not {character for character in output if character < " " and character != "\n"}
-    assert len(output.splitlines()) == 15
+    assert len(output.splitlines()) == 17
 
 
 def test_colour_is_used_on_a_terminal_and_not_when_it_is_unwanted(

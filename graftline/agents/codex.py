@@ -1,0 +1,129 @@
+"""The Codex CLI, headless, in a worktree of its own (flags verified with 0.169.0).
+
+Nothing that the repository holds is executed or believed: its `.codex` folder is not loaded, since no project is
+trusted where the person's settings are not read. Its AGENTS.md reaches the model as text.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from graftline.agents.backend import Assignment, Capabilities, Invocation, Probe
+from graftline.agents.codex_transcript import CodexTranscript
+from graftline.agents.environment import agent_environment, named_variables
+from graftline.agents.openai_access import OpenAIAccess, openai_access
+from graftline.agents.profiles import CodexProfile
+from graftline.agents.provider import host_of
+from graftline.agents.version import find_program, probe_cli
+
+TESTED = ("0.169.0",)
+KEY_VARIABLE = "CODEX_API_KEY"
+KEY_VARIABLES = (KEY_VARIABLE, "OPENAI_API_KEY")
+# Whose account a key's use is booked on.
+ACCOUNT = ("OPENAI_ORGANIZATION", "OPENAI_PROJECT")
+OPTIONS = (
+    # Else its shells read /etc/profile, which on many systems sets PATH anew.
+    "allow_login_shell=false",
+    # Else it waits for a network that is away for as long as it is away.
+    "features.unbounded_connection_retries=false",
+    "analytics.enabled=false",
+    "check_for_update_on_startup=false",
+    # The key is for the CLI, not for the commands it runs.
+    f'shell_environment_policy.exclude=["{KEY_VARIABLE}"]',
+)
+
+
+class CodexBackend:
+    """Runs `codex exec --json` with the prompt on stdin."""
+
+    type = "codex"
+    call_cost_usd: float | None = None
+    capabilities = Capabilities(resumes=True)
+
+    def __init__(self, profile: CodexProfile) -> None:
+        self.profile = profile
+
+    def provider(self, environ: Mapping[str, str]) -> str:
+        """The host of the API; a ChatGPT login has another one than a key."""
+        access = self._access(environ)
+        return host_of(access.base_url, "chatgpt.com" if _needs_login(access) else "api.openai.com")
+
+    async def probe(self, environ: Mapping[str, str]) -> Probe:
+        """Find the CLI, ask it for its version and look for credentials; nothing is sent to the provider."""
+        install = "install Codex (npm install -g @openai/codex)"
+        probe = await probe_cli(self.type, self.profile.binary, environ, tested=TESTED, install=install)
+        access = self._access(environ)
+        if not _needs_login(access):
+            return replace(probe, access="API key" if access.key else "no key, at an address of its own")
+        home = _login_home(environ)
+        if home is not None and (home / "auth.json").is_file():
+            note = f"no API key is set: agents use your own login ({home}), and their sessions are kept there"
+            return replace(probe, notes=(*probe.notes, note), access=f"login in {home}")
+        problem = (
+            f"no credentials: set {KEY_VARIABLE} or OPENAI_API_KEY, or `api_key` of the profile, or run `codex login`"
+        )
+        return replace(probe, problems=(*probe.problems, problem))
+
+    def invocation(self, assignment: Assignment) -> Invocation:
+        """The verified command line; the key goes by environment, the prompt by stdin."""
+        access = self._access(assignment.environ)
+        home = _login_home(assignment.environ) if _needs_login(access) else None
+        env = agent_environment(
+            assignment,
+            self.profile,
+            defaults={
+                **named_variables(assignment.environ, ACCOUNT),
+                **({"CODEX_HOME": str(home)} if home is not None else {}),
+            },
+            pinned={KEY_VARIABLE: access.key} if access.key else {},
+        )
+        return Invocation(
+            argv=(find_program(self.profile.binary, assignment.environ), *self._arguments(assignment, access)),
+            env=env,
+            stdin=assignment.prompt.encode(errors="replace"),
+        )
+
+    def transcript(self, assignment: Assignment) -> CodexTranscript:
+        """A reader of JSON events."""
+        return CodexTranscript(assignment, self.profile.model)
+
+    def _arguments(self, assignment: Assignment, access: OpenAIAccess) -> list[str]:
+        session = assignment.session
+        arguments = ["exec", *(["resume"] if session is not None else []), "--json", "--skip-git-repo-check"]
+        # The person's own settings could trust the repository, whose settings could then run code.
+        arguments += ["--ignore-user-config", "--ignore-rules", "--dangerously-bypass-approvals-and-sandbox"]
+        if self.profile.model:
+            arguments += ["--model", self.profile.model]
+        for option in (*OPTIONS, *(_provider_options(access) if access.base_url else ())):
+            arguments += ["-c", option]
+        return [*arguments, "--", *([session.id] if session is not None else []), "-"]
+
+    def _access(self, environ: Mapping[str, str]) -> OpenAIAccess:
+        return openai_access(self.profile, environ, KEY_VARIABLES)
+
+
+def _provider_options(access: OpenAIAccess) -> tuple[str, ...]:
+    """Another address is another provider: the built-in one would send it a login, and first try WebSockets there."""
+    fields = {"name": "graftline", "base_url": access.base_url, "wire_api": "responses"}
+    if access.key:
+        fields["env_key"] = KEY_VARIABLE
+    table = ", ".join(f"{name} = {_toml(value)}" for name, value in fields.items())
+    return ('model_provider="graftline"', f"model_providers.graftline={{{table}}}")
+
+
+def _toml(text: str) -> str:
+    """A string of TOML, which has JSON's escapes but for pairs of surrogates."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _needs_login(access: OpenAIAccess) -> bool:
+    # A server of one's own, such as Ollama, may want no key; a login is for OpenAI alone.
+    return not access.key and not access.base_url
+
+
+def _login_home(environ: Mapping[str, str]) -> Path | None:
+    """Where the person's login is kept, and with it the sessions of whoever uses it."""
+    if environ.get("CODEX_HOME"):
+        return Path(environ["CODEX_HOME"])
+    return Path(environ["HOME"]) / ".codex" if environ.get("HOME") else None
