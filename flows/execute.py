@@ -13,10 +13,12 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from graftline.agents.outcome import OutcomeKind
+from graftline.flows.question import ask_person
 from graftline.integration import Collision, base_of
 from graftline.interruption import signals_held
 from graftline.journal import EventKind
 from graftline.plan import Graph, Plan, graph_of
+from graftline.questions import is_stuck, unanswered
 from graftline.records import AttemptRecord, count_own_attempts
 from graftline.run import NOT_STARTED, Run, live_run
 from graftline.tasks.attempt import Attempted, AttemptFailedError, attempt_task
@@ -58,24 +60,25 @@ async def run_node(
     missing = [name for name in graph.dependencies(task_id) if not before[name].is_completed()]
     if missing:
         return await skipped(run, task_id, f"{' and '.join(missing)} did not finish", edges)
+    finished = {name: (await node.result().aresult()).record for name, node in nodes.items() if is_finished(node)}
+    base = await base_of(run, task_id, finished)
+    if isinstance(base, Collision):
+        return await skipped(run, task_id, str(base), edges)
     spec = run.plan.task(task_id)
     failures = count_own_attempts(run.folder, task_id)
     while True:
+        stuck = unanswered(run, task_id, base.key)
+        if stuck is not None and not await ask_person(run, stuck):
+            return await record_end(run, task_id, left_alone(run, stuck))
         async with slots.hold(spec):
             if run.stop_reason:
                 return await skipped(run, task_id, f"{NOT_STARTED}{run.stop_reason}", edges)
-            finished = {
-                name: (await node.result().aresult()).record for name, node in nodes.items() if is_finished(node)
-            }
-            base = await base_of(run, task_id, finished)
-            if isinstance(base, Collision):
-                return await skipped(run, task_id, str(base), edges)
             # A task run for each wait: what the attempts before it used up of the task's retries is gone.
             left = run.max_retries(spec) + failures - count_own_attempts(run.folder, task_id)
             called = attempt_task(run, spec, retries=max(0, left))
             state = await called(run.id, task_id, base.commit, base.key, wait_for=edges, return_state=True)
         record = await record_of(state)
-        if record is None or not await slots.providers.must_wait(spec, record):
+        if record is None or not (is_stuck(record) or await slots.providers.must_wait(spec, record)):
             return await record_end(run, task_id, state)
 
 
@@ -103,6 +106,13 @@ async def record_end(run: Run, task_id: str, state: State[Attempted]) -> State[A
     else:
         run.journal.append(EventKind.TASK_FAILED, task=task_id, reason=str(error) or state.name)
     return state
+
+
+def left_alone(run: Run, stuck: AttemptRecord) -> State[Attempted]:
+    """The end of a plan task whose question nobody has answered."""
+    why = run.stop_reason or f"nobody answered within {run.settings.timeouts.answer_seconds:g} s"
+    record = stuck.model_copy(update={"detail": f"{why}: {stuck.detail}"})
+    return Failed(message=record.detail, data=AttemptFailedError(run.id, record))
 
 
 def is_finished(node: asyncio.Task[State[Attempted]]) -> bool:

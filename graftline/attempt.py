@@ -14,6 +14,7 @@ from time import monotonic
 
 from graftline.agents.backend import Assignment
 from graftline.agents.calls import call_agent, told_by_log
+from graftline.agents.notices import Notice, NoticeKind
 from graftline.agents.outcome import POLICIES, SAME_WORKTREE, AgentOutcome, OutcomeKind, Policy, Usage
 from graftline.agents.routing import Agent
 from graftline.caps import Shortage
@@ -32,11 +33,14 @@ from graftline.report.wording import describe_shortage
 from graftline.retirement import retire
 from graftline.run import Run
 from graftline.sealing import undo_sealed_edits
+from graftline.settings import TimeoutSettings
 from graftline.workspace import cut_workspace, set_up
+from graftline.worktree_progress import work_limit
 
 CACHES = frozenset(
     {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".aider.tags.cache.v4"}
 )
+NOTICE_EVENTS = {NoticeKind.STATUS: EventKind.AGENT_STATUS, NoticeKind.LOOPING: EventKind.AGENT_LOOPING}
 NOT_CALLED = Usage(cost_usd=0.0)
 """What an attempt used whose agent was never started: a known nothing."""
 
@@ -183,6 +187,9 @@ async def _call(run: Run, ask: Ask, place: Place, agent: Agent, seconds: float) 
         def on_progress(text: str) -> None:
             run.journal.append(EventKind.AGENT_PROGRESS, task=place.task, attempt=place.number, text=text)
 
+        def on_notice(notice: Notice) -> None:
+            run.journal.append(NOTICE_EVENTS[notice.kind], task=place.task, attempt=place.number, text=notice.text)
+
         begun: list[ProcessIdentity] = []
         record = run.recording("agent", task=place.task, attempt=place.number)
 
@@ -192,11 +199,16 @@ async def _call(run: Run, ask: Ask, place: Place, agent: Agent, seconds: float) 
 
         async def ask_agent(assignment: Assignment) -> AgentOutcome:
             called = await call_agent(
-                agent.backend, assignment, limits=limits, on_progress=on_progress, on_start=on_start
+                agent.backend,
+                assignment,
+                limits=limits,
+                on_progress=on_progress,
+                on_notice=on_notice,
+                on_start=on_start,
             )
             return given_to(agent, called)
 
-        limits = Limits(wall_seconds=seconds, stall_seconds=run.settings.timeouts.output_stall_seconds)
+        limits = call_limits(run.settings.timeouts, ask.spec, place.worktree, wall_seconds=seconds)
         try:
             payment.outcome = await ask_agent(assignment)
             if assignment.session is not None and is_lost(payment.outcome):
@@ -214,6 +226,12 @@ async def _call(run: Run, ask: Ask, place: Place, agent: Agent, seconds: float) 
             payment.outcome = told_by_log(agent.backend, assignment, payment.outcome)
             raise
         return payment.outcome
+
+
+def call_limits(timeouts: TimeoutSettings, spec: TaskSpec, worktree: Path, *, wall_seconds: float) -> Limits:
+    """When a call for a task is ended; a read-only one has nothing to commit."""
+    stalls = () if spec.read_only else (work_limit(worktree, timeouts.commit_stall_seconds),)
+    return Limits(wall_seconds=wall_seconds, stall_seconds=timeouts.output_stall_seconds, stalls=stalls)
 
 
 def _assignment(run: Run, ask: Ask, place: Place, budget_usd: float | None = None) -> Assignment:

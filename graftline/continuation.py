@@ -35,10 +35,11 @@ def continuation_of(run: Run, task: str, key: str, agent: Agent) -> Continuation
     policy = POLICIES[last.outcome]
     # Whoever enters the run again, under a higher cap, has an agent go on that its money limit stopped.
     goes_on = policy in SAME_WORKTREE or last.outcome is OutcomeKind.BUDGET
-    if last.key != key or last.profile != agent.profile or not goes_on:
+    if last.key != key or not goes_on:
         return None
     number = last.continues or last.number
-    is_told_to = policy is not Policy.GO_ON and capabilities.resumes
+    # Another agent, as after an escalation, goes on with the work, but not with the conversation.
+    is_told_to = policy is not Policy.GO_ON and capabilities.resumes and last.profile == agent.profile
     has_session = bool(last.session_id) and home_of(run, task, number).is_dir()
     session = Session(last.session_id, last.session_usage or Usage()) if is_told_to and has_session else None
     if session is None and last.salvage is None:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -24,7 +25,8 @@ import anyio
 from graftline.carrying import carry_through
 from graftline.child_output import ChildOutput
 from graftline.errors import CannotRunError
-from graftline.process_family import signal_family
+from graftline.process_family import family_cpu_seconds, signal_family
+from graftline.stalls import StallLimit, until_stalled
 
 # Time that output already on its way gets once the child is gone: whoever still holds the pipe then is a grandchild.
 DRAIN_SECONDS = 0.5
@@ -68,10 +70,15 @@ class Command:
 
 @dataclass(frozen=True)
 class Limits:
-    """When a process is ended; None means no such limit. Output on stderr counts against a stall too."""
+    """When a process is ended; None means no such limit.
+
+    `stall_seconds` is for silence, on stdout and stderr alike, and `stalls` for other signs that it gets on. A process
+    that computes has not stalled (`graftline.stalls`).
+    """
 
     wall_seconds: float | None = None
     stall_seconds: float | None = None
+    stalls: tuple[StallLimit, ...] = ()
     grace_seconds: float = 5.0
 
 
@@ -94,7 +101,8 @@ OnStart = Callable[[ProcessIdentity], None]
 class ProcessResult:
     """How a process ended; `status` is the exit status, negative for a signal.
 
-    `tail` is the end of its output for people: of stdout, then of stderr. `stderr_tail` is the latter alone.
+    `tail` is the end of its output for people: of stdout, then of stderr. `stderr_tail` is the latter alone. `stall`
+    says what one that stalled went without, and for how long.
     """
 
     status: int
@@ -102,6 +110,7 @@ class ProcessResult:
     seconds: float
     tail: str
     stderr_tail: str = ""
+    stall: str = ""
 
 
 async def run_process(
@@ -127,7 +136,7 @@ async def run_process(
             process = starting.result()
             if on_start is not None:
                 on_start(identify(process.pid))
-            ending = await _watch(process, (stdout, stderr), limits, begun)
+            ending, stall = await _watch(process, (stdout, stderr), limits, begun, command.mark)
         finally:
             # However often we are cancelled, which does not mean impatience: one signal comes as several cancellations.
             await carry_through(_end_child(starting, (stdout, stderr), command.mark, limits.grace_seconds))
@@ -139,6 +148,7 @@ async def run_process(
             seconds=time.monotonic() - begun,
             tail=stdout.tail + stderr.tail,
             stderr_tail=stderr.tail,
+            stall=stall,
         )
 
 
@@ -219,29 +229,42 @@ def _listen_to_sigint() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-async def _watch(process: Process, outputs: tuple[ChildOutput, ...], limits: Limits, begun: float) -> Ending:
-    """Wait for the end of the process or a limit, and in the first case for the output that is on its way."""
+async def _watch(
+    process: Process, outputs: tuple[ChildOutput, ...], limits: Limits, begun: float, mark: str
+) -> tuple[Ending, str]:
+    """Wait for the end of the process or a limit, and in the first case for the output that is on its way.
+
+    Why it is over, and what it went without when it stalled.
+    """
     exited = asyncio.create_task(process.wait())
+    stalls = _stall_limits(limits, outputs)
+    stalled = asyncio.create_task(until_stalled(stalls, partial(family_cpu_seconds, mark, process.pid)))
     reading = {output.start_reading() for output in outputs}
     try:
         while not exited.done():
-            heard = max(output.last_heard for output in outputs)
-            now = time.monotonic()
-            wall_left = None if limits.wall_seconds is None else begun + limits.wall_seconds - now
-            stall_left = None if limits.stall_seconds is None else heard + limits.stall_seconds - now
-            if wall_left is not None and wall_left <= 0:
-                return Ending.TIMED_OUT
-            if stall_left is not None and stall_left <= 0:
-                return Ending.STALLED
-            left = min((seconds for seconds in (wall_left, stall_left) if seconds is not None), default=None)
-            await asyncio.wait({exited, *reading}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            left = None if limits.wall_seconds is None else begun + limits.wall_seconds - time.monotonic()
+            if left is not None and left <= 0:
+                return Ending.TIMED_OUT, ""
+            if stalled.done():
+                return Ending.STALLED, stalled.result()
+            await asyncio.wait({exited, stalled, *reading}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
             reading = _still_reading(reading)
     finally:
         exited.cancel()
+        stalled.cancel()
     if reading:
         await asyncio.wait(reading, timeout=DRAIN_SECONDS)
         _still_reading(reading)
-    return Ending.EXITED
+    return Ending.EXITED, ""
+
+
+def _stall_limits(limits: Limits, outputs: tuple[ChildOutput, ...]) -> tuple[StallLimit, ...]:
+    if limits.stall_seconds is None:
+        return limits.stalls
+    silence = StallLimit(
+        limits.stall_seconds, lambda: [output.last_heard for output in outputs], "it had printed nothing"
+    )
+    return (silence, *limits.stalls)
 
 
 def _still_reading(reading: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:

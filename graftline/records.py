@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from graftline.agents.outcome import POLICIES, OutcomeKind, Policy, Usage
+from graftline.agents.outcome import FREE, POLICIES, OutcomeKind, Usage
 from graftline.agents.tiers import Tier
 from graftline.git.hub import Hub
 from graftline.ledger import Role
@@ -83,9 +83,9 @@ class AttemptRecord(BaseModel):
 
     @property
     def counts(self) -> bool:
-        """It ended by itself: what was cut off, refused by a provider or never begun takes none of a task's tries."""
+        """It ended by itself: what was cut off, refused, stuck or never begun takes none of a task's tries."""
         was_cut = self.state in {AttemptState.INTERRUPTED, AttemptState.NOT_CALLED}
-        return not was_cut and POLICIES[self.outcome] is not Policy.WAIT
+        return not was_cut and POLICIES[self.outcome] not in FREE
 
 
 def task_key(spec: TaskSpec, base_tree: str) -> str:
@@ -124,7 +124,7 @@ def count_extra_attempts(run_folder: RunFolder, task: str) -> int:
 
 
 def count_own_attempts(run_folder: RunFolder, task: str) -> int:
-    """How many attempts a task had that ended by themselves: neither a signal nor a provider is its failure."""
+    """How many attempts a task had that count: a signal, a provider's refusal or a question is not its failure."""
     return sum(record.counts for record in task_records(run_folder, task))
 
 

@@ -70,8 +70,14 @@ class TimeoutSettings(Section):
     """[timeouts], in seconds."""
 
     task_seconds: float = Field(default=1800, gt=0, description="Wall clock of one attempt")
-    run_seconds: float = Field(default=14400, gt=0, description="Wall clock of a run, waits for providers apart")
+    run_seconds: float = Field(default=14400, gt=0, description="Wall clock of a run, waiting for others apart")
     output_stall_seconds: float = Field(default=600, gt=0, description="Silence after which an agent is ended")
+    commit_stall_seconds: float = Field(
+        default=900, gt=0, description="Time without a commit or a changed file after which an agent is ended"
+    )
+    answer_seconds: float = Field(
+        default=86400, gt=0, description="How long a question of an agent waits for an answer"
+    )
 
 
 class ProviderSettings(Section):

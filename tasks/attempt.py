@@ -14,6 +14,7 @@ from graftline.attempt import Ask, perform_attempt, reserve_place
 from graftline.continuation import continuation_of, work_so_far
 from graftline.integration import Base, find_task
 from graftline.plan import TaskSpec
+from graftline.questions import answers_for, is_stuck
 from graftline.records import AttemptRecord
 from graftline.run import Run, live_run
 
@@ -93,17 +94,19 @@ async def attempt(run_id: str, task_id: str, base: str, key: str) -> Attempted:
 async def next_ask(run: Run, spec: TaskSpec, base: str, key: str) -> Ask:
     """What a task's next attempt is asked to do: the whole task or, where one was cut short, the rest of it."""
     context = run.context_of(spec)
+    answers = [(one.question, one.text) for one in answers_for(run.journal.entries(), spec.id)]
     continuation = continuation_of(run, spec.id, key, run.agent(spec))
     if continuation is None:
-        return Ask(spec=spec, base=base, key=key, prompt=frame_prompt(spec, plan_title=run.plan.title, context=context))
+        prompt = frame_prompt(spec, plan_title=run.plan.title, context=context, answers=answers)
+        return Ask(spec=spec, base=base, key=key, prompt=prompt)
     done = await work_so_far(run, continuation, base)
     return Ask(
         spec=spec,
         base=base,
         key=key,
-        prompt=frame_prompt(spec, plan_title=run.plan.title, context=context, done=done),
+        prompt=frame_prompt(spec, plan_title=run.plan.title, context=context, done=done, answers=answers),
         continuation=continuation,
-        go_on=frame_go_on(continuation.record.detail),
+        go_on=frame_go_on("" if is_stuck(continuation.record) else continuation.record.detail, answers=answers),
     )
 
 
@@ -114,6 +117,7 @@ def attempt_task(run: Run, spec: TaskSpec, *, retries: int) -> Task[..., Any]:
         task_run_name=spec.id,
         retries=retries,
         retry_delay_seconds=RETRY_DELAYS_SECONDS,
-        timeout_seconds=run.timeout_seconds(spec) + BACKSTOP_SECONDS,
+        # It may first wait for what another agent holds in reserve of the caps.
+        timeout_seconds=max(map(run.timeout_seconds, run.plan.tasks)) + run.timeout_seconds(spec) + BACKSTOP_SECONDS,
         result_storage=run.folder.results,
     )

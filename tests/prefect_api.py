@@ -1,7 +1,8 @@
 """A Prefect server's REST API, as systems use it that know nothing of Prefect's client."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -51,3 +52,10 @@ class Api:
             time.sleep(0.2)
         assert answer.is_success, answer.text
         return answer
+
+
+@contextmanager
+def api_at(url: str) -> Iterator[Api]:
+    """The API at an address, for as long as the block lasts."""
+    with httpx.Client(base_url=url, timeout=SECONDS) as rest:
+        yield Api(rest)

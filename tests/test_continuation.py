@@ -1,5 +1,7 @@
 """What another attempt goes on from, by the records of those before it."""
 
+from dataclasses import replace
+
 from graftline.agents.claude_code import ClaudeCodeBackend
 from graftline.agents.outcome import OutcomeKind
 from graftline.agents.profiles import ClaudeCodeProfile
@@ -34,3 +36,6 @@ async def test_an_agent_that_its_money_limit_stopped_goes_on_once_the_caps_have_
     assert continuation.session is not None
     assert continuation.session.id == "session"
     assert continuation_of(run, "a", "another key", agent) is None
+    deeper = continuation_of(run, "a", "key", replace(agent, profile="deeper"))
+    assert deeper is not None
+    assert (deeper.record, deeper.session) == (stopped, None), "with the work, not with the conversation"

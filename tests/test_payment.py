@@ -228,7 +228,12 @@ async def test_the_books_say_what_thirty_calls_say_they_cost(offline_project: Pr
         async with paid(run, call_of(run, one.id, profile=run.agent(one).profile), backend) as payment:
             assert isinstance(payment, Payment)
             payment.outcome = await call_agent(
-                backend, assignment, limits=Limits(wall_seconds=60), on_progress=print, on_start=lambda _: None
+                backend,
+                assignment,
+                limits=Limits(wall_seconds=60),
+                on_progress=print,
+                on_notice=print,
+                on_start=lambda _: None,
             )
             assert payment.outcome.kind is OutcomeKind.OK, payment.outcome.detail
         used = payment.outcome.session_usage

@@ -29,6 +29,7 @@ from graftline.process import (
     is_alive,
     run_process,
 )
+from graftline.stalls import StallLimit
 
 # Far beyond what any of these children needs: a test that meets it has failed.
 STRANGERS: set[str] = set()
@@ -168,6 +169,30 @@ async def test_output_on_either_stream_keeps_a_child_from_stalling(tmp_path: Pat
     assert (result.ending, result.status) == (Ending.EXITED, 0)
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="without /proc nobody tells who computes")
+@pytest.mark.parametrize("where", ["", "setsid "])
+async def test_silent_child_that_computes_has_not_stalled(tmp_path: Path, where: str) -> None:
+    """Also when it is a command that left the group, as agent CLIs start them, for which the child only waits."""
+    computing = "import time\nwhile time.process_time() < 0.6: pass"
+    env = {"PATH": os.environ["PATH"], "MARK": str(tmp_path)}
+    script = (
+        f"{where}{shlex.quote(sys.executable)} -c {shlex.quote(computing)} > /dev/null & wait; echo computed; sleep 60"
+    )
+    limits = Limits(wall_seconds=60, stall_seconds=0.5, grace_seconds=0.2)
+    result, lines = await run(Command(("sh", "-c", script), tmp_path, env, family="MARK"), tmp_path / "log", limits)
+    assert (result.ending, result.stall, lines) == (Ending.STALLED, "it had printed nothing for 0.5 s", ["computed"])
+
+
+async def test_child_that_shows_no_other_sign_of_progress_has_stalled(tmp_path: Path) -> None:
+    """It prints all the time, and the file it wrote at first does not change any more."""
+    file = tmp_path / "file"
+    sign = StallLimit(0.5, file.exists, "it had made nothing")
+    limits = Limits(wall_seconds=60, stall_seconds=60, stalls=(sign,), grace_seconds=0.2)
+    script = f"touch {file}; while :; do echo tick; sleep 0.2; done"
+    result, _ = await run(shell(script, tmp_path), tmp_path / "log", limits)
+    assert (result.ending, result.stall) == (Ending.STALLED, "it had made nothing for 0.5 s")
+
+
 async def test_child_that_ignores_term_is_killed_after_the_grace(tmp_path: Path) -> None:
     limits = Limits(wall_seconds=0.4, grace_seconds=0.2)
     result, _ = await run(shell("trap '' TERM; while :; do sleep 0.1; done", tmp_path), tmp_path / "log", limits)
@@ -177,7 +202,7 @@ async def test_child_that_ignores_term_is_killed_after_the_grace(tmp_path: Path)
 async def test_child_may_clean_up_within_the_grace_and_its_last_words_are_kept(tmp_path: Path) -> None:
     # Silence counts from the last output, so the trap is set by the time the limit is reached.
     limits = Limits(wall_seconds=60, stall_seconds=1, grace_seconds=20)
-    script = "trap 'echo cleaned; exit 3' TERM; echo ready; while :; do sleep 0.05; done"
+    script = "trap 'echo cleaned; exit 3' TERM; echo ready; sleep 60 & wait"
     result, lines = await run(shell(script, tmp_path), tmp_path / "log", limits)
     assert (result.ending, result.status, lines) == (Ending.STALLED, 3, ["ready", "cleaned"])
 

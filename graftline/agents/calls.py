@@ -20,7 +20,9 @@ from graftline.agents.environment import (
     remove_caches,
     write_private,
 )
-from graftline.agents.outcome import POLICIES, AgentOutcome, Policy
+from graftline.agents.last_message import asked_question
+from graftline.agents.notices import Notice, ProgressWatch
+from graftline.agents.outcome import POLICIES, AgentOutcome, OutcomeKind, Policy
 from graftline.agents.retry_time import retry_time
 from graftline.child_output import LINE_BYTES
 from graftline.process import Command, Ending, Limits, ProcessIdentity, ProcessResult, run_process
@@ -34,6 +36,7 @@ async def call_agent(
     *,
     limits: Limits,
     on_progress: Callable[[str], None],
+    on_notice: Callable[[Notice], None],
     on_start: Callable[[ProcessIdentity], None],
 ) -> AgentOutcome:
     """Carry out an assignment in its worktree; whatever the agent does, the answer is an outcome.
@@ -47,7 +50,9 @@ async def call_agent(
     write_private(prompt_file(assignment.folder), assignment.prompt.encode(errors="replace"))
     temporary = tempfile.mkdtemp(prefix="graftline-")
     try:
-        return await _call(backend, replace(assignment, temporary=Path(temporary)), limits, on_progress, on_start)
+        return await _call(
+            backend, replace(assignment, temporary=Path(temporary)), limits, on_progress, on_notice, on_start
+        )
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(partial(shutil.rmtree, temporary, ignore_errors=True))
@@ -59,6 +64,7 @@ async def _call(
     assignment: Assignment,
     limits: Limits,
     on_progress: Callable[[str], None],
+    on_notice: Callable[[Notice], None],
     on_start: Callable[[ProcessIdentity], None],
 ) -> AgentOutcome:
     invocation = backend.invocation(assignment)
@@ -67,20 +73,31 @@ async def _call(
         write_private(path, content)
     transcript = backend.transcript(assignment)
 
+    watch = ProgressWatch()
+
     def read(line: str) -> None:
-        if (progress := transcript.read(line)) is not None and progress.text:
+        progress = transcript.read(line)
+        if progress is None:
+            return
+        if progress.text:
             on_progress(progress.text)
+        for notice in watch.see(progress):
+            on_notice(notice)
 
     # A program may well work in silence; only a CLI that reports what it does can be told to have stalled.
-    stall_seconds = limits.stall_seconds if backend.capabilities.converses else None
+    if not backend.capabilities.converses:
+        limits = replace(limits, stall_seconds=None, stalls=())
     result = await run_process(
         Command(invocation.argv, assignment.worktree, invocation.env, invocation.stdin, family=PROMPT_FILE_VARIABLE),
         log=assignment.folder / LOG_NAME,
-        limits=replace(limits, stall_seconds=stall_seconds),
+        limits=limits,
         on_line=read,
         on_start=on_start,
     )
     outcome = transcript.outcome(result)
+    question = asked_question(outcome.last_message) if outcome.kind is OutcomeKind.OK else None
+    if question is not None:
+        outcome = replace(outcome, kind=OutcomeKind.STUCK, detail=question)
     if POLICIES[outcome.kind] is Policy.WAIT and outcome.retry_at is None:
         outcome = replace(outcome, retry_at=retry_time(outcome.detail, datetime.now(UTC)))
     return replace(outcome, backend=backend.type, seconds=result.seconds)

@@ -82,7 +82,7 @@ class CommandTranscript:
         if not line.strip():
             return None
         self._last_lines.append(line[:DETAIL_CHARS])
-        return Progress(plain_line(line, PROGRESS_CHARS))
+        return Progress(plain_line(line, PROGRESS_CHARS), said=line)
 
     def outcome(self, result: ProcessResult) -> AgentOutcome:
         """Exit status 0 is success, everything else a failure whose last output is the detail."""
@@ -105,7 +105,7 @@ def _judge(result: ProcessResult) -> tuple[OutcomeKind, str]:
         case Ending.TIMED_OUT:
             return OutcomeKind.TIMED_OUT, f"ended after {result.seconds:.0f} s, its time limit"
         case Ending.STALLED:
-            return OutcomeKind.STALLED, f"ended after {result.seconds:.0f} s: it had stopped printing"
+            return OutcomeKind.STALLED, f"ended after {result.seconds:.0f} s: {result.stall}"
         case Ending.EXITED if result.status == 0:
             return OutcomeKind.OK, ""
         case Ending.EXITED if result.status < 0:

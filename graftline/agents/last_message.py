@@ -1,12 +1,12 @@
-"""The last message of an agent, and the one line in it that graftline understands."""
+"""The last message of an agent, and the lines in what agents say that graftline understands."""
 
 import re
 
 from graftline.text import plain_line, plain_text
 
 MESSAGE_CHARS = 20_000
-# Models like to set such a line in bold or as code.
-_NO_CHANGE = re.compile(r"^[ \t>*_`]{0,8}NO-CHANGE:[ \t*_`]*([^\s*_`].*)$", re.MULTILINE)
+DECLARED_CHARS = 500
+QUESTION_CHARS = 2_000
 
 
 def bounded_message(text: str) -> str:
@@ -16,5 +16,20 @@ def bounded_message(text: str) -> str:
 
 def declared_no_change(message: str) -> str | None:
     """The reason of a `NO-CHANGE: reason` line; the last one counts, and one without a reason does not."""
-    reasons: list[str] = _NO_CHANGE.findall(message)
-    return plain_line(reasons[-1].rstrip("*_` \t"), 500) if reasons else None
+    return _declared("NO-CHANGE", message, DECLARED_CHARS)
+
+
+def asked_question(message: str) -> str | None:
+    """The question of a `STUCK: question` line, by the same rules: without its answer the agent cannot go on."""
+    return _declared("STUCK", message, QUESTION_CHARS)
+
+
+def told_status(said: str) -> str | None:
+    """What a `STATUS: text` line tells of how far the agent is, by the same rules."""
+    return _declared("STATUS", said, DECLARED_CHARS)
+
+
+def _declared(word: str, text: str, max_chars: int) -> str | None:
+    # Models like to set such a line in bold or as code.
+    found: list[str] = re.findall(rf"^[ \t>*_`]{{0,8}}{word}:[ \t*_`]*([^\s*_`].*)$", text, re.MULTILINE)
+    return plain_line(found[-1].rstrip("*_` \t"), max_chars) if found else None

@@ -79,7 +79,10 @@ class OpenCodeBackend:
         key = self._key(assignment.environ)
         config = json.dumps(self._config(has_key=bool(key)))
         pinned = {**PINNED, "OPENCODE_CONFIG_CONTENT": config, **({KEY_VARIABLE: key} if key else {})}
-        folder = assignment.home / ".config" / "opencode"
+        # Wherever these point to, it takes configuration, plugins and credentials from.
+        places = {"XDG_CONFIG_HOME": assignment.home / ".config", "XDG_DATA_HOME": assignment.home / ".local" / "share"}
+        pinned |= {name: str(path) for name, path in places.items()}
+        folder = places["XDG_CONFIG_HOME"] / "opencode"
         guide = read_guide(assignment.worktree, "AGENTS.md") or read_guide(assignment.worktree, "CLAUDE.md")
         return Invocation(
             argv=(find_program(self.profile.binary, assignment.environ), *_arguments(assignment)),

@@ -27,13 +27,14 @@ class OutcomeKind(StrEnum):
     TIMED_OUT = "timed-out"
     INTERRUPTED = "interrupted"
     PERMISSION_DENIED = "permission-denied"
+    STUCK = "stuck"
 
 
 class Policy(StrEnum):
     """What happens after an attempt of a kind.
 
-    `RETRY`, `RESUME` and `GO_ON` use up one of the task's extra attempts, `WAIT` does not. A program that cannot be
-    told to go on (`Capabilities.converses`) starts afresh in each case.
+    `RETRY`, `RESUME` and `GO_ON` use up one of the task's extra attempts, `WAIT` and `ASK_PERSON` do not. A program
+    that cannot be told to go on (`Capabilities.converses`) starts afresh in each case.
     """
 
     DONE = "done"
@@ -45,6 +46,8 @@ class Policy(StrEnum):
     """A new session in the same worktree is told what was done so far."""
     WAIT = "wait for the provider"
     """Once the provider takes requests again, as `RESUME`."""
+    ASK_PERSON = "ask a person"
+    """Once a person has answered its question, as `RESUME`."""
     STOP_TASK = "stop the task"
     STOP_RUN = "stop the run"
 
@@ -66,11 +69,14 @@ POLICIES: dict[OutcomeKind, Policy] = {
     OutcomeKind.TIMED_OUT: Policy.GO_ON,
     OutcomeKind.INTERRUPTED: Policy.RESUME,
     OutcomeKind.PERMISSION_DENIED: Policy.STOP_TASK,
+    OutcomeKind.STUCK: Policy.ASK_PERSON,
 }
 
 ANOTHER_ATTEMPT = frozenset({Policy.RETRY, Policy.RESUME, Policy.GO_ON})
 """Policies that use up one of a task's extra attempts."""
-SAME_WORKTREE = frozenset({Policy.RESUME, Policy.GO_ON, Policy.WAIT})
+FREE = frozenset({Policy.WAIT, Policy.ASK_PERSON})
+"""Policies that use up none, because it is somebody else's turn first."""
+SAME_WORKTREE = frozenset({Policy.RESUME, Policy.GO_ON, Policy.WAIT, Policy.ASK_PERSON})
 """Policies whose next attempt goes on where the last one ended."""
 
 

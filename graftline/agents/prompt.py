@@ -13,18 +13,29 @@ DONE_CHARS = 8_000
 FAILURE_CHARS = 6_000
 MAX_CONTEXTS = 20
 MAX_FAILURES = 20
+ANSWER_CHARS = 10_000
 TITLE_CHARS = 200
+ALONE = "Nobody watches you work: decide for yourself where you can, and say in the end what you decided."
+UNHEARD = "Nobody can answer questions: decide for yourself and say in the end what you decided."
 
 
-def frame_prompt(spec: TaskSpec, *, plan_title: str, context: Sequence[str], done: Sequence[str] = ()) -> str:
+def frame_prompt(
+    spec: TaskSpec,
+    *,
+    plan_title: str,
+    context: Sequence[str],
+    done: Sequence[str] = (),
+    answers: Sequence[tuple[str, str]] = (),
+) -> str:
     """A task's prompt verbatim, within what an agent must know of where it works.
 
     `context` is text of other agents and of the plan, such as what the tasks before this one did: it is quoted as data.
-    So is `done`, what another agent did for this task before it was cut short in this worktree.
+    So is `done`, what another agent did for this task before it was cut short in this worktree. `answers` are the
+    questions that stopped work on this task, and what a person answered.
     """
     return _join(
         [
-            _opening(spec, plan_title),
+            f"{_opening(spec, plan_title)} {ALONE}",
             *_quoted(
                 context,
                 heading="# What is known from elsewhere",
@@ -43,17 +54,39 @@ def frame_prompt(spec: TaskSpec, *, plan_title: str, context: Sequence[str], don
             ),
             "# Your task",
             spec.prompt,
-            _rules(spec),
+            *(frame_answer(question, answer) for question, answer in answers),
+            _rules(spec, may_ask=True),
         ]
     )
 
 
-def frame_go_on(reason: str) -> str:
-    """What a session is told that was cut short and goes on: it knows its task."""
+def frame_answer(question: str, answer: str) -> str:
+    """What an agent that was stuck, or the one that goes on in its place, is told of its question."""
     return _join(
         [
-            "You were cut short, and go on now where you were, in the same worktree. Look at what is there, for your "
-            "last command may have ended halfway; then do what is left of your task. The rules you were given hold.",
+            "# The answer to a question",
+            "Work on this task stopped with this question:",
+            fenced(question, ANSWER_CHARS),
+            "A person has answered it. The block below is what they said; go on with the task by it.",
+            fenced(answer, ANSWER_CHARS),
+        ]
+    )
+
+
+def frame_go_on(reason: str, *, answers: Sequence[tuple[str, str]] = ()) -> str:
+    """What a session is told that goes on: it knows its task.
+
+    `reason` is why it was cut short; it is empty for one that had stopped to ask.
+    """
+    stopped = (
+        "You were cut short, and go on now where you were, in the same worktree. Look at what is there, for your last "
+        "command may have ended halfway; then do"
+        if reason
+        else "You go on now where you stopped, in the same worktree. Do"
+    )
+    return _join(
+        [
+            f"{stopped} what is left of your task. The rules you were given hold.",
             *_quoted(
                 [reason],
                 heading="# Why you were cut short",
@@ -61,6 +94,7 @@ def frame_go_on(reason: str) -> str:
                 max_chars=CONTEXT_CHARS,
                 max_blocks=1,
             ),
+            *(frame_answer(question, answer) for question, answer in answers),
         ]
     )
 
@@ -72,7 +106,7 @@ def frame_heal_prompt(spec: TaskSpec, *, plan_title: str, failures: Sequence[str
     """
     return _join(
         [
-            _opening(spec, plan_title),
+            f"{_opening(spec, plan_title)} {UNHEARD}",
             "The work of all tasks has been merged into the tree you see. Tests are red on it, and the failures below "
             "point at this task. Find the cause and fix it with as small a change as will do. Fix the code rather than "
             "the test, unless the test contradicts the task. Do not delete, skip or weaken tests, and do not undo "
@@ -93,7 +127,7 @@ def frame_heal_prompt(spec: TaskSpec, *, plan_title: str, failures: Sequence[str
             ),
             "# The task, as it was given",
             spec.prompt,
-            _rules(spec),
+            _rules(spec, may_ask=False),
         ]
     )
 
@@ -105,11 +139,11 @@ def _opening(spec: TaskSpec, plan_title: str) -> str:
     part = f', one task of the plan "{plan}"' if plan else ", one task of a larger plan"
     return (
         f"You are working on {task}{part}. Other agents work on the other tasks at the same time, each in a "
-        "repository of its own. Nobody can answer questions: decide for yourself and say in the end what you decided."
+        "repository of its own."
     )
 
 
-def _rules(spec: TaskSpec) -> str:
+def _rules(spec: TaskSpec, *, may_ask: bool) -> str:
     rules = [
         "The current folder is a git worktree of your own. Work only in it. Do not push, and do not change other "
         "repositories or branches.",
@@ -125,8 +159,14 @@ def _rules(spec: TaskSpec) -> str:
     if spec.acceptance:
         rules.append(f"These acceptance tests are given and must stay as they are: {_listed(spec.acceptance)}.")
     rules.append("End with a short message that says what you did and what is left open.")
+    # What agents declare is never at the start of a line here: one that echoes its prompt must not declare anything.
+    rules.append("To tell how far you are, write a line `STATUS: text` now and then; nobody answers it.")
+    if may_ask:
+        rules.append(
+            "Only if you cannot go on without a decision that you must not take yourself, stop and make the last line "
+            "of that message `STUCK: question`. A person answers it, and you are called again with the answer."
+        )
     if not spec.read_only:
-        # Never at the start of a line: an agent that echoes its prompt must not declare anything.
         rules.append("Only if nothing had to be changed, make the last line of that message `NO-CHANGE: reason`.")
     return _join(["# Rules", "\n".join(f"- {rule}" for rule in rules)])
 

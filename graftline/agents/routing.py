@@ -18,7 +18,7 @@ from graftline.settings import Settings
 CIRCUMSTANCES = frozenset(
     {
         *(OutcomeKind.AUTH, OutcomeKind.BILLING, OutcomeKind.CONFIG, OutcomeKind.BUDGET, OutcomeKind.INTERRUPTED),
-        *(OutcomeKind.RATE_LIMITED, OutcomeKind.OVERLOADED, OutcomeKind.TRANSIENT),
+        *(OutcomeKind.RATE_LIMITED, OutcomeKind.OVERLOADED, OutcomeKind.TRANSIENT, OutcomeKind.STUCK),
     }
 )
 """Ends that say nothing of the agent: a deeper one would have met with the same."""

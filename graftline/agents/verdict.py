@@ -22,7 +22,7 @@ def judge_cut_short(
     if process.ending is Ending.TIMED_OUT:
         return OutcomeKind.TIMED_OUT, sentence(f"ended after {process.seconds:.0f} s, its time limit", waiting)
     if process.ending is Ending.STALLED:
-        return OutcomeKind.STALLED, sentence(f"ended after {process.seconds:.0f} s: it had fallen silent", waiting)
+        return OutcomeKind.STALLED, sentence(f"ended after {process.seconds:.0f} s: {process.stall}", waiting)
     words = process.stderr_tail if own_words is None else own_words
     refusal = classify_refusal(status=None, code=code, text=words)
     if refusal is not None:

@@ -56,6 +56,8 @@ LASTING = frozenset(
         EventKind.VERIFY_ENDED,
         EventKind.MERGE_DONE,
         EventKind.HEAL_DROPPED,
+        EventKind.AGENT_LOOPING,
+        EventKind.QUESTION_ASKED,
     }
 )
 """What stays above a live table, which shows only how things stand."""
@@ -85,6 +87,7 @@ class _Row:
     detail: str = ""
     since: float | None = None
     seconds: float | None = None
+    has_status: bool = False
 
 
 class LiveTable:
@@ -102,19 +105,24 @@ class LiveTable:
 
     def show(self, entry: Entry) -> None:
         """Update the row of the entry's task, or what the run is doing."""
+        said = describe(entry)
+        if entry.event in LASTING:
+            self.say(said)
         row = self._rows.get(entry.task or "")
         if row is None:
-            self._doing = describe(entry)
-            if entry.event in LASTING:
-                self.say(self._doing)
+            self._doing = said
             return
         row.state = _STATES.get(entry.event, row.state)
         if entry.event in {EventKind.ATTEMPT_STARTED, EventKind.HEAL_STARTED}:
-            row.since, row.seconds = monotonic(), None
+            row.since, row.seconds, row.has_status = monotonic(), None, False
         if entry.event in {EventKind.ATTEMPT_ENDED, EventKind.HEAL_ENDED} and row.since is not None:
             row.seconds = monotonic() - row.since
-        if entry.event is not EventKind.PROCESS_STARTED:
-            row.detail = describe(entry).removeprefix(f"{entry.task}: ")
+        row.has_status = row.has_status or entry.event is EventKind.AGENT_STATUS
+        # What an agent says of its work itself is worth more than what it does from moment to moment.
+        if entry.event is not EventKind.PROCESS_STARTED and not (
+            row.has_status and entry.event is EventKind.AGENT_PROGRESS
+        ):
+            row.detail = said.removeprefix(f"{entry.task}: ")
 
     def render(self) -> RenderableType:
         """The table as it stands now."""
@@ -140,6 +148,7 @@ _STATES = {
     EventKind.PROVIDER_WAITED_FOR: "waiting",
     EventKind.HEAL_STARTED: "healing",
     EventKind.HEAL_ENDED: "done",
+    EventKind.QUESTION_ASKED: "asking",
     EventKind.TASK_SUCCEEDED: "done",
     EventKind.TASK_FAILED: "failed",
     EventKind.TASK_STOPPED: "stopped",
@@ -148,6 +157,7 @@ _STATES = {
 _STYLES = {
     "running": "cyan",
     "healing": "magenta",
+    "asking": "bold yellow",
     "done": "green",
     "failed": "red",
     "stopped": "yellow",

@@ -15,6 +15,7 @@ from graftline.journal import Entry, EventKind
 from graftline.ledger import Account
 from graftline.pinned import PinnedRun
 from graftline.plan import TaskSpec
+from graftline.questions import open_questions
 from graftline.records import AttemptRecord, AttemptState, heal_records, task_records
 from graftline.report.model import (
     AttemptReport,
@@ -22,6 +23,7 @@ from graftline.report.model import (
     ConflictReport,
     HealOutcome,
     HealReport,
+    QuestionReport,
     Report,
     RunState,
     SalvageReport,
@@ -29,6 +31,7 @@ from graftline.report.model import (
     TaskState,
     TestReport,
 )
+from graftline.report.sentences import describe
 from graftline.run import NOT_STARTED
 from graftline.store import RunFolder
 
@@ -50,6 +53,7 @@ class History:
     landing: Entry | None = None
     landed_before: Entry | None = None
     salvage: dict[str, Entry] = field(default_factory=dict)
+    statuses: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     caps_reached: dict[tuple[str, ...], CapReport] = field(default_factory=dict)
     ended: Entry | None = None
@@ -84,6 +88,7 @@ def read_history(entries: Sequence[Entry]) -> History:
             case EventKind.ATTEMPT_STARTED:
                 history.started.add(entry.task or "")
                 history.task_ends.pop(entry.task or "", None) if entry.data.get("round") == 0 else None
+                history.statuses.pop(entry.task or "", None)
             case EventKind.TASK_SUCCEEDED | EventKind.TASK_FAILED | EventKind.TASK_STOPPED | EventKind.TASK_SKIPPED:
                 history.task_ends[entry.task or ""] = entry
             case EventKind.MERGE_DONE:
@@ -101,12 +106,10 @@ def read_history(entries: Sequence[Entry]) -> History:
                 history.salvage[str(entry.data["ref"])] = entry
             case EventKind.CAP_REACHED:
                 _reach_cap(history, entry)
-            case EventKind.WARNING | EventKind.COST_WARNING:
-                history.warnings.append(str(entry.data["text"]))
             case EventKind.RUN_ENDED:
                 history.ended = entry
             case _:
-                pass
+                _hear(history, entry)
     return history
 
 
@@ -123,6 +126,19 @@ def _reach_cap(history: History, entry: Entry) -> None:
     reached = CapReport.model_validate({**entry.data, "task": entry.task})
     is_tasks_own = reached.called or reached.cap is Scope.TASK
     history.caps_reached[reached.cap, reached.task or "" if is_tasks_own else ""] = reached
+
+
+def _hear(history: History, entry: Entry) -> None:
+    """Take in what was said for people."""
+    match entry.event:
+        case EventKind.WARNING | EventKind.COST_WARNING:
+            history.warnings.append(str(entry.data["text"]))
+        case EventKind.AGENT_LOOPING:
+            history.warnings.append(describe(entry))
+        case EventKind.AGENT_STATUS:
+            history.statuses[entry.task or ""] = str(entry.data["text"])
+        case _:
+            pass
 
 
 def _enter_again(history: History) -> None:
@@ -191,6 +207,10 @@ def assemble_report(
         tests=TestReport.model_validate(tests) if tests else None,
         heals=tuple(heal_report(entry, history) for entry in history.heals),
         conflicts=history.conflicts,
+        questions=tuple(
+            QuestionReport(task=one.task, question=one.text, flow_run_id=one.flow_run)
+            for one in open_questions(entries)
+        ),
         salvage=tuple(
             SalvageReport(ref=ref, commit=str(entry.data["commit"]), task=entry.task or "")
             for ref, entry in history.salvage.items()
@@ -260,7 +280,11 @@ def task_state(
     if end is None:
         if task not in history.started:
             return TaskState.NOT_RUN, "the run ended before its turn" if is_over else "waiting"
-        return (TaskState.CANCELLED, "stopped before it finished") if is_over else (TaskState.RUNNING, "")
+        return (
+            (TaskState.CANCELLED, "stopped before it finished")
+            if is_over
+            else (TaskState.RUNNING, history.statuses.get(task, ""))
+        )
     reason = str(end.data.get("reason", ""))
     if end.event is EventKind.TASK_FAILED:
         return TaskState.FAILED, reason

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from graftline.report.model import ConflictReport, Report, TaskReport, TestReport
 from graftline.report.wording import (
+    answer_command,
     attempts_cost,
     attempts_duration,
     cap_lines,
@@ -90,6 +91,13 @@ def _parts(report: Report) -> Iterator[str]:
     if report.tests and report.tests.failures:
         yield from _failures(report.tests)
     yield from _items("Healing", [escape(heal_line(heal), 1000) for heal in report.heals])
+    yield from _items(
+        "Questions",
+        [
+            f"{escape(one.task)}: {escape(one.question, 1000)}; answer with {code_span(answer_command(report, one))}"
+            for one in report.questions
+        ],
+    )
     yield from _items(
         "Kept work",
         [f"{escape(kept.task)}: {code_span(kept.ref)} at {short_commit(kept.commit)}" for kept in report.salvage],

@@ -182,6 +182,14 @@ class ConflictReport(Part):
     files: tuple[Text, ...]
 
 
+class QuestionReport(Part):
+    """A question of an agent that waits for a person's answer while the run goes on."""
+
+    task: Text
+    question: Text
+    flow_run_id: str = Field(description="The Prefect flow run that is paused until it is resumed with the answer")
+
+
 class SalvageReport(Part):
     """Work that did not make it into the result and is kept on a ref of the hub."""
 
@@ -223,6 +231,7 @@ class Report(Part):
     tests: TestReport | None = Field(description="null: nothing was tested")
     heals: tuple[HealReport, ...]
     conflicts: tuple[ConflictReport, ...]
+    questions: tuple[QuestionReport, ...] = Field(description="What waits for a person; empty once the run has ended")
     salvage: tuple[SalvageReport, ...]
     notes: tuple[Text, ...] = Field(description="What else a person should know")
 

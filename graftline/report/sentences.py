@@ -34,6 +34,8 @@ def log_entry(entry: Entry) -> None:
 
 _LEVELS = {
     EventKind.AGENT_PROGRESS: logging.DEBUG,
+    EventKind.AGENT_LOOPING: logging.WARNING,
+    EventKind.QUESTION_ASKED: logging.WARNING,
     EventKind.WARNING: logging.WARNING,
     EventKind.COST_WARNING: logging.WARNING,
     EventKind.CAP_REACHED: logging.WARNING,
@@ -106,6 +108,10 @@ _SENTENCES: dict[EventKind, Callable[[Data], str]] = {
     ),
     EventKind.SETUP: lambda data: f"set up: {data['command']} ended with {data['status']} after {_seconds(data)}",
     EventKind.AGENT_PROGRESS: lambda data: str(data["text"]),
+    EventKind.AGENT_STATUS: lambda data: f"says: {data['text']}",
+    EventKind.AGENT_LOOPING: lambda data: f"goes round in circles: {data['text']}",
+    EventKind.QUESTION_ASKED: lambda data: f"asks a person: {data['text']}",
+    EventKind.QUESTION_ANSWERED: lambda data: f"was answered: {data['text']}",
     EventKind.ATTEMPT_ENDED: lambda data: (
         "no agent was called"
         if data.get("state") == AttemptState.NOT_CALLED

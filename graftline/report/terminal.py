@@ -8,6 +8,7 @@ from rich.text import Text
 
 from graftline.report.model import EXIT_CODES, HealOutcome, Report, RunState, TaskState
 from graftline.report.wording import (
+    answer_command,
     attempts_cost,
     attempts_duration,
     cap_lines,
@@ -50,6 +51,9 @@ def print_report(report: Report, console: Console) -> None:
     for heal in report.heals:
         style = "green" if heal.outcome is HealOutcome.HEALED else "red"
         _print_line(console, "Heal", heal_line(heal), style)
+    for question in report.questions:
+        _print_line(console, "Question", f"{question.task}: {question.question}", "yellow")
+        _print_line(console, "Answer", answer_command(report, question), "bold")
     for kept in report.salvage:
         _print_line(console, "Kept work", f"{kept.task}: {kept.ref} at {short_commit(kept.commit)}")
     for note in report.notes:

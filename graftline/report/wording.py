@@ -6,7 +6,16 @@ from collections.abc import Sequence
 
 from graftline.caps import Scope, Shortage
 from graftline.ledger import Account
-from graftline.report.model import AttemptReport, CapReport, HealReport, Report, RunState, TaskState, is_resumable
+from graftline.report.model import (
+    AttemptReport,
+    CapReport,
+    HealReport,
+    QuestionReport,
+    Report,
+    RunState,
+    TaskState,
+    is_resumable,
+)
 
 _WHOSE = {
     Scope.TASK: "the task's",
@@ -142,6 +151,11 @@ def resume_command(report: Report) -> str | None:
     ]
     more = f" --max-cost {math.ceil(100 * max(wanted)) / 100:.2f}" if wanted else ""
     return f"graftline resume {shlex.quote(report.run)}{more}"
+
+
+def answer_command(report: Report, question: QuestionReport) -> str:
+    """The command that answers a question."""
+    return f"graftline answer {shlex.quote(report.run)} {shlex.quote(question.task)} 'ANSWER'"
 
 
 def next_command(report: Report) -> str | None:

@@ -18,7 +18,9 @@ def judge(status: int = 0, ending: Ending = Ending.EXITED, tail: str = "", lines
     transcript = CommandTranscript(cost_usd=0.5)
     for line in lines:
         transcript.read(line)
-    return transcript.outcome(ProcessResult(status=status, ending=ending, seconds=3.0, tail=tail))
+    return transcript.outcome(
+        ProcessResult(status, ending, seconds=3.0, tail=tail, stall="it had printed nothing for 2 s")
+    )
 
 
 def test_exit_status_zero_is_success() -> None:
@@ -35,7 +37,7 @@ def test_exit_status_zero_is_success() -> None:
         (-63, Ending.EXITED, K.FAILED, "killed by signal 63: boom"),
         (-signal.SIGTERM, Ending.TIMED_OUT, K.TIMED_OUT, "ended after 3 s, its time limit: boom"),
         (0, Ending.TIMED_OUT, K.TIMED_OUT, "ended after 3 s, its time limit: boom"),
-        (0, Ending.STALLED, K.STALLED, "ended after 3 s: it had stopped printing: boom"),
+        (0, Ending.STALLED, K.STALLED, "ended after 3 s: it had printed nothing for 2 s: boom"),
     ],
 )
 def test_everything_else_is_a_failure_that_says_why(

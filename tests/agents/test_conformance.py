@@ -17,6 +17,7 @@ import pytest
 import graftline
 from graftline.agents.backend import AgentBackend, Assignment
 from graftline.agents.calls import call_agent
+from graftline.agents.notices import Notice
 from graftline.agents.outcome import AgentOutcome, OutcomeKind
 from graftline.errors import CannotRunError
 from graftline.process import Ending, Limits, ProcessIdentity, ProcessResult
@@ -39,6 +40,7 @@ class Stage:
     assignment: Assignment
     seen: Path
     progress: list[str]
+    notices: list[Notice]
     started: list[ProcessIdentity]
 
     def play(self, body: str = "", *, lines: Sequence[str] | None = None) -> None:
@@ -65,6 +67,7 @@ class Stage:
             self.assignment,
             limits=limits,
             on_progress=self.progress.append,
+            on_notice=self.notices.append,
             on_start=self.started.append,
         )
 
@@ -81,7 +84,7 @@ def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Stage:
         environ={"PATH": "/usr/bin:/bin", "GITHUB_TOKEN": SECRET, "AGENT_KEY": SECRET, "FROM_US": "no"},
     )
     stand = STANDS[request.param]
-    return Stage(stand, tmp_path / "cli", assignment, tmp_path / "seen.json", progress=[], started=[])
+    return Stage(stand, tmp_path / "cli", assignment, tmp_path / "seen.json", progress=[], notices=[], started=[])
 
 
 async def test_success_is_judged_and_told_whole(stage: Stage) -> None:
@@ -93,6 +96,13 @@ async def test_success_is_judged_and_told_whole(stage: Stage) -> None:
     assert outcome.seconds > 0
     assert stage.progress[0] == "working"
     assert len(stage.started) == 1
+
+
+async def test_success_with_a_question_is_stuck(stage: Stage) -> None:
+    stage.play(lines=[line.replace("All done.", "STUCK: left or right?") for line in stage.stand.success])
+    outcome = await stage.call()
+    assert (outcome.kind, outcome.detail, outcome.exit_status) == (OutcomeKind.STUCK, "left or right?", 0)
+    assert outcome.usage.cost_usd == stage.stand.cost_usd
 
 
 async def test_agent_gets_prompt_facts_and_worktree(stage: Stage) -> None:
@@ -216,7 +226,7 @@ async def test_version_that_nobody_tried_is_told_and_no_reason_to_refuse(stage: 
 
 async def test_silence_ends_only_agents_that_report_what_they_do(stage: Stage) -> None:
     # A program that works for long without a word is no worse for it.
-    stage.play("time.sleep(1.5)")
+    stage.play("time.sleep(3)")
     outcome = await stage.call(replace(PATIENT, stall_seconds=0.5))
     expected = OutcomeKind.OK if not stage.backend.capabilities.converses else OutcomeKind.STALLED
     assert outcome.kind is expected

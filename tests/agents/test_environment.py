@@ -98,6 +98,9 @@ def test_temporary_folder_of_the_call_becomes_tmpdir(tmp_path: Path) -> None:
         "LD_PRELOAD",
         "NODE_OPTIONS",
         "HOME",
+        "NODE_TLS_REJECT_UNAUTHORIZED",
+        "GEMINI_CLI_CUSTOM_HEADERS",
+        "OPENCODE_CONFIG_CONTENT",
         "GRAFTLINE_TASK_ID",
     ],
 )

@@ -2,7 +2,13 @@
 
 import pytest
 
-from graftline.agents.last_message import MESSAGE_CHARS, bounded_message, declared_no_change
+from graftline.agents.last_message import (
+    MESSAGE_CHARS,
+    asked_question,
+    bounded_message,
+    declared_no_change,
+    told_status,
+)
 
 
 @pytest.mark.parametrize(
@@ -23,6 +29,13 @@ from graftline.agents.last_message import MESSAGE_CHARS, bounded_message, declar
 )
 def test_only_a_line_with_a_reason_declares_no_change(message: str, reason: str | None) -> None:
     assert declared_no_change(message) == reason
+    assert asked_question(message.replace("NO-CHANGE", "STUCK")) == reason
+    assert told_status(message.replace("NO-CHANGE", "STATUS")) == reason
+
+
+def test_each_word_declares_only_its_own() -> None:
+    message = "STATUS: half\nNO-CHANGE: done\nSTUCK: which?"
+    assert (told_status(message), declared_no_change(message), asked_question(message)) == ("half", "done", "which?")
 
 
 def test_message_is_bounded_and_keeps_its_end() -> None:

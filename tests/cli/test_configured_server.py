@@ -3,14 +3,13 @@
 import re
 from pathlib import Path
 
-import httpx
 import pytest
 import yaml
 from pydantic import BaseModel, JsonValue
 
 from graftline.server import read_address
 from tests.cli.conftest import MakeProject, write
-from tests.prefect_api import FINAL, Api
+from tests.prefect_api import FINAL, Api, api_at
 
 TASKS: list[dict[str, object]] = [
     {"id": "model"},
@@ -79,8 +78,7 @@ def test_a_persons_own_server_shows_the_plan_its_retries_the_heal_and_what_was_s
     page = re.search(rf"^Prefect UI: {address.ui_url}/runs/flow-run/(\S+)$", ended.stderr, re.MULTILINE)
     assert page is not None
     run = page[1]
-    with httpx.Client(base_url=address.api_url) as rest:
-        api = Api(rest)
+    with api_at(address.api_url) as api:
         subflows = api.rows("flow_runs", {"flow_runs": {"parent_flow_run_id": {"any_": [run]}}})
         assert {(flow["name"], flow["state_type"]) for flow in subflows} == {
             ("execute", "COMPLETED"),

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 import pytest
 
 from graftline.ledger import Ledger
 from graftline.server import Server, client_environment, read_address
 from tests.cli.conftest import ROOT, SECONDS, MakeProject, Project
-from tests.prefect_api import FINAL, Api, Row
+from tests.prefect_api import FINAL, Api, Row, api_at
 
 pytestmark = pytest.mark.prefect
 
@@ -65,8 +64,8 @@ def prefect(served_state_dir: Path, installed: Path, tmp_path_factory: pytest.Te
     env = {**os.environ, "PYTHONPATH": str(installed), "GRAFTLINE_STATE_DIR": str(served_state_dir)}
     env |= {**client_environment(server), "PREFECT_WORKER_QUERY_SECONDS": "1"}
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    with httpx.Client(base_url=address.api_url) as rest:
-        prefect = Prefect(env, elsewhere, Api(rest))
+    with api_at(address.api_url) as api:
+        prefect = Prefect(env, elsewhere, api)
         prefect.run("prefect", "work-pool", "create", "agents", "--type", "process")
         start = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "agents"]
         worker = subprocess.Popen(start, cwd=elsewhere, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)

@@ -14,9 +14,9 @@ from graftline.lease import holder_of
 from graftline.report.files import read_report
 from graftline.report.model import RunState
 from graftline.server import read_address
-from graftline.server_process import request_json
 from graftline.store import RunFolder, find_runs, repository_store
 from tests.cli.conftest import SECONDS, Meeting, Project, Step, finish, read_until, shell, write
+from tests.prefect_api import api_at
 
 pytestmark = pytest.mark.prefect
 
@@ -42,11 +42,9 @@ def prefect_state(project: Project, run: RunFolder) -> tuple[object, set[object]
     """What Prefect says of a run, and of all its task runs."""
     address = read_address(project.state_dir)
     assert address is not None
-    flow_run = request_json(address, "GET", f"/flow_runs/{run.id}")
-    assert isinstance(flow_run, dict)
-    task_runs = request_json(address, "POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [run.id]}}})
-    assert isinstance(task_runs, list)
-    return flow_run["state_type"], {one["state_type"] for one in task_runs if isinstance(one, dict)}
+    with api_at(address.api_url) as api:
+        task_runs = api.rows("task_runs", {"flow_runs": {"id": {"any_": [run.id]}}})
+        return api.get(f"flow_runs/{run.id}")["state_type"], {one["state_type"] for one in task_runs}
 
 
 def events_of(project: Project, run: RunFolder, name: str) -> list[object]:
@@ -66,7 +64,10 @@ def set_prefect_state(project: Project, run: RunFolder, kind: str) -> None:
     address = read_address(project.state_dir)
     assert address is not None
     body = {"state": {"type": kind}, "force": True}
-    assert httpx.post(f"{address.api_url}/flow_runs/{run.id}/set_state", json=body).json()["status"] == "ACCEPT"
+    assert (
+        httpx.post(f"{address.api_url}/flow_runs/{run.id}/set_state", json=body, timeout=SECONDS).json()["status"]
+        == "ACCEPT"
+    )
 
 
 def test_once_its_cause_is_removed_only_what_failed_is_called_again_and_all_lands_where_the_target_is_now(

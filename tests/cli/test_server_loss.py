@@ -13,9 +13,9 @@ import pytest
 from graftline.report.model import Report, RunState, TaskState
 from graftline.server import read_address
 from graftline.server_folder import Address
-from graftline.server_process import request_json
 from tests.cli.conftest import MakeProject, Meeting, Project, finish, read_until, write
 from tests.local_server import end_left_over, kill
+from tests.prefect_api import api_at
 
 pytestmark = pytest.mark.prefect
 
@@ -66,8 +66,8 @@ def test_a_run_lands_although_its_server_is_killed_and_the_next_run_stops_the_se
     assert (report.state, report.landed_commit) == (RunState.LANDED, project.git("rev-parse", "main"))
     kept = address_of(project)
     assert (kept.port, kept != killed) == (killed.port, True)
-    flow_run = request_json(kept, "GET", f"/flow_runs/{report.flow_run_id}")
-    assert isinstance(flow_run, dict)
+    with api_at(kept.api_url) as api:
+        flow_run = api.get(f"flow_runs/{report.flow_run_id}")
     assert (flow_run["name"], flow_run["state_name"]) == (report.run, "Completed")
 
     project.write_plan([{"id": "third"}], {"third": [write("third.txt")]})

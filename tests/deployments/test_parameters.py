@@ -145,7 +145,7 @@ async def sender(prefect_server: None) -> AsyncIterator[Sender]:
     """A deployment of the flow, and who starts runs of it."""
     del prefect_server  # it only has to be there
     deployment = await (await build.ato_deployment("build")).aapply()
-    async with get_client() as client, httpx.AsyncClient(base_url=str(client.api_url)) as rest:
+    async with get_client() as client, httpx.AsyncClient(base_url=str(client.api_url), timeout=60) as rest:
         yield Sender(rest, deployment)
 
 

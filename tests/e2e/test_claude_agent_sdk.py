@@ -66,8 +66,12 @@ def assignment(make_repository: Callable[..., Path], tmp_path: Path) -> Assignme
     return Assignment("TASK-ADD", make_repository(), folder, facts={}, env={}, environ=environ, session_id=str(uuid4()))
 
 
+def ignore(_: object) -> None:
+    """Nobody listens."""
+
+
 async def call(backend: ClaudeAgentSdkBackend, assignment: Assignment, limits: Limits = PATIENT) -> AgentOutcome:
-    return await call_agent(backend, assignment, limits=limits, on_progress=lambda _: None, on_start=lambda _: None)
+    return await call_agent(backend, assignment, limits=limits, on_progress=ignore, on_notice=ignore, on_start=ignore)
 
 
 async def test_the_sdk_waits_writes_and_goes_on_with_its_session(

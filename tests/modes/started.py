@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,10 +18,13 @@ from graftline.report.model import Report
 from graftline.store import RunFolder, find_runs, repository_store
 from tests.conftest import run_git
 from tests.leftovers import PROC, processes_below
-from tests.modes.api import PrefectApi, Row
+from tests.modes.api import FINAL, PrefectApi, Row
 
 PATIENCE_SECONDS = 100
 """How long a test waits for what it does not measure."""
+LOOK_SECONDS = 0.05
+ASK_SECONDS = 0.5
+"""How often a test asks a server: each answer costs the two cores what the runs it waits for need themselves."""
 
 
 class Mode(StrEnum):
@@ -113,13 +116,31 @@ class Started:
         """The process that carries the run out: graftline itself, or the flow-run process."""
         return int(str(self.entry(EventKind.RUN_PREPARED).data["pid"]))
 
-    def wait_until(self, what: str, is_so: Callable[[], bool], *, seconds: float = PATIENCE_SECONDS) -> None:
+    def wait_until(
+        self,
+        what: str,
+        is_so: Callable[[], bool],
+        *,
+        every_seconds: float = LOOK_SECONDS,
+    ) -> None:
         """Wait for something to become so while the run goes on."""
-        deadline = monotonic() + seconds
+        deadline = monotonic() + PATIENCE_SECONDS
         while not is_so():
             if monotonic() > deadline:
-                pytest.fail(f"{self.mode}: not {what} within {seconds:.0f} s\n{self.told()}")
-            sleep(0.05)
+                pytest.fail(f"{self.mode}: not {what} within {PATIENCE_SECONDS} s\n{self.told()}")
+            sleep(every_seconds)
+
+    def wait_for_state(self, wanted: str) -> None:
+        """Wait for the flow run's state to be of a type."""
+        self.wait_until(wanted, lambda: self.api.state_of(self.run_id) == wanted, every_seconds=ASK_SECONDS)
+
+    def wait_for_rows(self) -> None:
+        """Wait until the server has recorded how everything ended that the run consisted of."""
+
+        def are_final() -> bool:
+            return all(state in FINAL for state in self.api.tree_of(self.run_id).values())
+
+        self.wait_until("recorded", are_final, every_seconds=ASK_SECONDS)
 
     def finish(self) -> int | None:
         """Wait for the end of the process that carries the run out; the exit code of a script."""
@@ -194,8 +215,3 @@ def is_alive(pid: int) -> bool:
         return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
-
-
-def unfinished(states: Mapping[str, str], final: Iterable[str]) -> dict[str, str]:
-    """The states that are not among the final ones."""
-    return {name: state for name, state in states.items() if state not in final}

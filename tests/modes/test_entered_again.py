@@ -20,8 +20,7 @@ from graftline.lease import holder_of
 from graftline.report.model import RunState
 from tests.conftest import run_git
 from tests.modes.agents import FIVE, set_mood, waiting_attempt, write_moody_project
-from tests.modes.api import FINAL
-from tests.modes.started import PATIENCE_SECONDS, Installation, Mode, Started, is_alive, unfinished
+from tests.modes.started import ASK_SECONDS, PATIENCE_SECONDS, Installation, Mode, Started, is_alive
 
 pytestmark = pytest.mark.prefect
 
@@ -67,7 +66,7 @@ def state_at_end(run: Started, state: str) -> str:
     """The state of the flow run once nobody carries it out, waited for until it is the wanted one."""
     if run.script is not None:
         run.script.communicate(timeout=PATIENCE_SECONDS)
-    run.wait_until(state, lambda: run.api.state_of(run.run_id) == state)
+    run.wait_for_state(state)
     run.wait_until("let go of", lambda: holder_of(run.folder.path) is None)
     return run.api.state_of(run.run_id)
 
@@ -82,7 +81,7 @@ def enter_for_attempt(run: Started, number: int) -> None:
             enter_again(run)
         return waiting_attempt(run.repository) == str(number)
 
-    run.wait_until(f"at attempt {number}", is_there)
+    run.wait_until(f"at attempt {number}", is_there, every_seconds=ASK_SECONDS)
 
 
 def wait_for_prefect(run: Started) -> None:
@@ -183,4 +182,4 @@ def test_a_run_is_gone_on_with_after_a_failure_a_kill_and_a_cancellation(
     assert sum(entry.event is EventKind.LANDED for entry in run.entries) == 1
     assert not run.processes()
     run.wait_until("gone", lambda: not is_alive(done.holder))
-    run.wait_until("recorded", lambda: not unfinished(run.api.tree_of(run.run_id), FINAL), seconds=20)
+    run.wait_for_rows()

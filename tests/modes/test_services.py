@@ -9,9 +9,9 @@ import pytest
 
 from graftline.report.model import RunState
 from tests.modes.agents import WORKING, are_at_work, write_project
-from tests.modes.api import FINAL, PrefectApi, Row
+from tests.modes.api import PrefectApi, Row
 from tests.modes.conftest import serving, wait_for, working
-from tests.modes.started import Installation, Mode, Started, is_alive, unfinished
+from tests.modes.started import Installation, Mode, Started, is_alive
 
 pytestmark = pytest.mark.prefect
 
@@ -56,11 +56,11 @@ def deploy_to_pool(api: PrefectApi) -> None:
 def test_a_run_whose_starter_was_killed_is_still_cancelled(orphaned: dict[Mode, Started], mode: Mode) -> None:
     run = orphaned[mode]
     run.api.cancel(run.run_id)
-    run.wait_until("rid of its agents", lambda: not run.processes(), seconds=10)
+    run.wait_until("rid of its agents", lambda: not run.processes())
     run.finish()
 
     assert not is_alive(run.orchestrator)
     assert run.report.state is RunState.CANCELLED
     assert run.salvaged() == dict.fromkeys(WORKING, "half")
-    run.wait_until("recorded", lambda: not unfinished(run.api.tree_of(run.run_id), FINAL), seconds=20)
+    run.wait_for_rows()
     assert run.api.state_of(run.run_id) == "CANCELLED"

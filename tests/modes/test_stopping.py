@@ -14,8 +14,7 @@ import pytest
 from graftline.report.model import RunState
 from tests.conftest import run_git
 from tests.modes.agents import WORKING, are_at_work, write_project
-from tests.modes.api import FINAL
-from tests.modes.started import Installation, Mode, Started, is_alive, unfinished
+from tests.modes.started import Installation, Mode, Started, is_alive
 
 pytestmark = pytest.mark.prefect
 
@@ -82,7 +81,7 @@ def carry_out(installation: Installation, mode: Mode, event: Event, folder: Path
             run.wait_until("dead", lambda: not is_alive(run.orchestrator))
             run.find_dead()
         if not event.timeouts:
-            run.wait_until("rid of its agents", lambda: not run.processes(), seconds=10)
+            run.wait_until("rid of its agents", lambda: not run.processes())
         return Stopped(run, run.finish())
     finally:
         run.kill_everything()
@@ -130,5 +129,5 @@ def test_a_run_that_is_stopped_ends_its_agents_and_keeps_their_work(
     if mode.is_script:
         assert exit_code == event.exit_code
         assert "Traceback" not in run.told()
-    run.wait_until("recorded", lambda: not unfinished(run.api.tree_of(run.run_id), FINAL), seconds=20)
+    run.wait_for_rows()
     assert run.api.state_of(run.run_id) == event.flow_state

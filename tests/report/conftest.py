@@ -12,6 +12,7 @@ from graftline.report.model import (
     ConflictReport,
     HealOutcome,
     HealReport,
+    QuestionReport,
     Report,
     RunState,
     SalvageReport,
@@ -101,6 +102,7 @@ def make_report() -> MakeReport:
                 ),
             ),
             conflicts=(ConflictReport(task="docs", with_tasks=("api",), files=(foreign,)),),
+            questions=(QuestionReport(task="api", question=foreign, flow_run_id="2" * 36),),
             salvage=(SalvageReport(ref="refs/graftline/1/salvage/api/1", commit="f" * 40, task="api"),),
             notes=(foreign,),
         )

@@ -30,6 +30,8 @@ def test_report_tells_what_happened_and_ends_with_the_next_command(make_report: 
         "Conflict: docs with api in what it was",
         "Failing test: what it was: what it was",
         "Heal: round 1: what it was went back to api: healed ($0.12)",
+        "Question: api: what it was",
+        "Answer: graftline answer fix-login-111111 api 'ANSWER'",
         "Kept work: api: refs/graftline/1/salvage/api/1 at ffffffffffff",
         "Note: what it was",
         "Tests: python -m pytest 'what it was' ended with 1: 11 passed, 1 failed; 1 failed before this run",
