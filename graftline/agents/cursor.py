@@ -45,7 +45,11 @@ class CursorBackend:
             "never run with the real CLI"
         )
         return replace(
-            probe, problems=(*probe.problems, *problem), notes=(note,), is_tested=False, access="" if problem else KEY
+            probe,
+            problems=(*probe.problems, *problem),
+            notes=(note,) if probe.version else (),
+            is_tested=False,
+            access="" if problem else KEY,
         )
 
     def invocation(self, assignment: Assignment) -> Invocation:
