@@ -18,16 +18,20 @@ help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 12
 
 # Stamps, so that a second `make` installs nothing; the source itself is installed editable.
-$(VENV)/.runtime: pyproject.toml requirements.lock
+$(VENV)/.pip:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "graftline needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --upgrade 'pip>=25.1'
+	touch $@
+
+$(VENV)/.runtime: $(VENV)/.pip pyproject.toml requirements.lock
 	$(PIP) install $(CONSTRAINTS) --editable .
 	touch $@
 
-$(VENV)/.develop: $(VENV)/.runtime
+# All that .runtime installs, and more, in one go: the package is built and its dependencies are resolved once.
+$(VENV)/.develop: $(VENV)/.pip pyproject.toml requirements.lock
 	$(PIP) install $(CONSTRAINTS) --editable . --group lint --group types --group test
-	touch $@
+	touch $(VENV)/.runtime $@
 
 demo: $(VENV)/.runtime ## run a plan end to end with a scripted agent: no key, no agent CLI, no server of yours
 	$(BIN)/graftline demo

@@ -182,7 +182,7 @@ class Project:
         file = self.signals / "script.yaml"
         file.write_text(yaml.safe_dump({"tasks": _plain(script), "heals": _plain(heals)}))
         tables: dict[str, dict[str, object]] = {name: dict(table) for name, table in SETTINGS.items()}
-        tables["agents.scripted"]["command"] = [sys.executable, agent.__file__, str(file)]
+        tables["agents.scripted"] |= self.agent()
         for name, table in settings.items():
             tables.setdefault(name, {}).update(table)
         lines: list[str] = []
@@ -190,6 +190,11 @@ class Project:
             lines.append(f"[{name}]")
             lines += [f"{key} = {json.dumps(value)}" for key, value in values.items() if value is not None]
         (self.path / "graftline.toml").write_text("\n".join(lines) + "\n")
+
+    def agent(self, **fields: object) -> dict[str, object]:
+        """A profile of the agent that does what the script says, for settings that need another one of it."""
+        command = [sys.executable, agent.__file__, str(self.signals / "script.yaml")]
+        return {"type": "command", "command": command, **fields}
 
     async def build(
         self,

@@ -1,6 +1,5 @@
 """One attempt: how it is judged, and in which order what it did is put on record."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,6 @@ from hypothesis import strategies as st
 
 from graftline.agents.outcome import AgentOutcome, OutcomeKind
 from graftline.attempt import Ask, call_limits, judge, outside_writes, perform_attempt, reserve_place
-from graftline.demo import agent
 from graftline.git.worktrees import Work
 from graftline.journal import EventKind
 from graftline.plan import TaskSpec
@@ -119,10 +117,9 @@ async def test_an_attempt_leaves_record_ref_row_and_journal_and_a_retired_worktr
 async def test_after_a_failed_attempt_a_deeper_agent_is_called_and_every_record_says_which(
     offline_project: Project,
 ) -> None:
-    command = [sys.executable, agent.__file__, str(offline_project.signals / "script.yaml")]
     settings: Tables = {
         "agents.scripted": {"tier": "fast"},
-        "agents.better": {"type": "command", "command": command, "cost_usd": 0.5, "tier": "deep"},
+        "agents.better": offline_project.agent(cost_usd=0.5, tier="deep"),
         "models": {"escalation": ["fast", "deep"]},
     }
     spec = task("a")

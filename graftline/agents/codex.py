@@ -47,15 +47,15 @@ class CodexBackend:
     def provider(self, environ: Mapping[str, str]) -> str:
         """The host of the API; a ChatGPT login has another one than a key."""
         access = self._access(environ)
-        return host_of(access.base_url, "chatgpt.com" if _needs_login(access) else "api.openai.com")
+        return host_of(access.base_url, "api.openai.com" if access.is_possible else "chatgpt.com")
 
     async def probe(self, environ: Mapping[str, str]) -> Probe:
         """Find the CLI, ask it for its version and look for credentials; nothing is sent to the provider."""
         install = "install Codex (npm install -g @openai/codex)"
         probe = await probe_cli(self.type, self.profile.binary, environ, tested=TESTED, install=install)
         access = self._access(environ)
-        if not _needs_login(access):
-            return replace(probe, access="API key" if access.key else "no key, at an address of its own")
+        if access.is_possible:
+            return replace(probe, access=access.description)
         home = _login_home(environ)
         if home is not None and (home / "auth.json").is_file():
             note = f"no API key is set: agents use your own login ({home}), and their sessions are kept there"
@@ -68,7 +68,7 @@ class CodexBackend:
     def invocation(self, assignment: Assignment) -> Invocation:
         """The verified command line; the key goes by environment, the prompt by stdin."""
         access = self._access(assignment.environ)
-        home = _login_home(assignment.environ) if _needs_login(access) else None
+        home = None if access.is_possible else _login_home(assignment.environ)
         env = agent_environment(
             assignment,
             self.profile,
@@ -115,11 +115,6 @@ def _provider_options(access: OpenAIAccess) -> tuple[str, ...]:
 def _toml(text: str) -> str:
     """A string of TOML, which has JSON's escapes but for pairs of surrogates."""
     return json.dumps(text, ensure_ascii=False)
-
-
-def _needs_login(access: OpenAIAccess) -> bool:
-    # A server of one's own, such as Ollama, may want no key; a login is for OpenAI alone.
-    return not access.key and not access.base_url
 
 
 def _login_home(environ: Mapping[str, str]) -> Path | None:

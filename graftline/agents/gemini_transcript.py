@@ -34,6 +34,7 @@ _HTTP_STATUS = {status & 0xFF: status for status in (401, 402, 403, 404, 408, 42
 # With a time to come back, what Google calls a quota is a limit per minute and no question of money.
 _COMES_BACK = re.compile(r"(Suggested retry after|Please retry in) \d")
 _TOOL_FAILURE = "Error executing tool"
+_LOOP = "Loop detected"
 
 
 class Init(Event):
@@ -119,6 +120,7 @@ class GeminiTranscript:
         self._init: Init | None = None
         self._result: Result | None = None
         self._trouble: Trouble | None = None
+        self._is_answered = False
         self._pieces: list[str] = []
         self._last_text = ""
 
@@ -130,8 +132,10 @@ class GeminiTranscript:
                 self._init = event
             case Message(role="assistant"):
                 self._trouble = None
+                self._is_answered = True
                 self._pieces.append(event.content)
             case ToolUse():
+                self._is_answered = False
                 values = event.parameters or {}
                 said = self._finish_message()
                 return Progress(
@@ -141,7 +145,7 @@ class GeminiTranscript:
                 )
             case ToolResult(error=Failure(message=message)):
                 return Progress("", error=message)
-            case Trouble(severity="error"):
+            case Trouble() if event.severity == "error" or event.message.startswith(_LOOP):
                 self._trouble = event
             case Result():
                 self._result = event
@@ -177,7 +181,13 @@ class GeminiTranscript:
     def _judge(self, final: Result, process: ProcessResult) -> tuple[OutcomeKind, str]:
         trouble = self._trouble.message if self._trouble is not None else ""
         if final.status == "success" and not trouble:
-            return OutcomeKind.OK, ""
+            if self._is_answered:
+                return OutcomeKind.OK, ""
+            # With no room for the next request it makes none, and calls that a success.
+            return (
+                OutcomeKind.CONTEXT_EXHAUSTED,
+                "it ended without an answer, as it does when a session outgrows its model",
+            )
         failure = final.error or Failure()
         sentence = failure.message or trouble
         if sentence.startswith(_TOOL_FAILURE):  # what follows is the tool's own text

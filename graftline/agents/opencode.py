@@ -1,8 +1,9 @@
 """OpenCode, headless, in a worktree of its own (flags verified with 1.18.33).
 
 It speaks to any API that is compatible with OpenAI's, Ollama's among them, or to one of the providers it knows by
-itself. Nothing that the repository holds is executed or believed: project configuration, plugins, MCP servers, language
-servers and formatters are off, and its AGENTS.md is handed over as text.
+itself. Nothing that the repository holds is executed or believed: language servers and formatters are off, AGENTS.md is
+handed over as text, and a worktree with configuration or plugins for OpenCode is refused, because this version runs
+plugins in spite of every switch.
 """
 
 import json

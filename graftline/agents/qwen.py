@@ -62,12 +62,11 @@ class QwenBackend:
         )
         access = self._access(environ)
         problems = [*probe.problems]
-        if not access.key and not access.base_url:
+        if not access.is_possible:
             problems.append(f"no credentials: set {KEY_VARIABLE}, or `api_key` of the profile")
         if not self._model(environ):
             problems.append(f"no model: set `model` of the profile, or {MODEL_VARIABLE}")
-        reached_by = "API key" if access.key else "no key, at an address of its own" if access.base_url else ""
-        return replace(probe, problems=tuple(problems), access=reached_by)
+        return replace(probe, problems=tuple(problems), access=access.description)
 
     def invocation(self, assignment: Assignment) -> Invocation:
         """The verified command line; credentials by environment, the prompt by stdin, the rest in files."""

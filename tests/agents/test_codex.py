@@ -108,4 +108,8 @@ async def test_probe_misses_credentials_and_says_when_it_uses_a_login(tmp_path: 
     assert (without.binary, without.version) == (str(program), "0.169.0")
     assert [problem.partition(":")[0] for problem in without.problems] == ["no credentials"]
     assert (with_login.problems, [note.partition(":")[0] for note in with_login.notes]) == ((), ["no API key is set"])
-    assert (await CodexBackend(CodexProfile(base_url=LOCAL)).probe(environ)).problems == ()
+    local = await CodexBackend(CodexProfile(base_url=LOCAL)).probe(environ)
+    assert (local.problems, local.access) == ((), "no key, at 127.0.0.1:11434")
+    keyed = [await backend.probe({**environ, "OPENAI_API_KEY": "sk"})]
+    keyed += [await CodexBackend(CodexProfile(api_key=SecretStr("sk"))).probe(environ)]
+    assert [probe.access for probe in keyed] == ["OPENAI_API_KEY", "api_key of the profile"]

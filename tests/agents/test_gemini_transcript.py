@@ -9,6 +9,7 @@ from graftline.agents.outcome import AgentOutcome, OutcomeKind, Usage
 from graftline.process import Ending, ProcessResult
 
 K = OutcomeKind
+LOOP = '{"type":"error","severity":"warning","message":"Loop detected, stopping execution"}'
 INIT = '{"type":"init","session_id":"s","model":"auto"}'
 
 
@@ -56,7 +57,7 @@ ALARMING = [
 @pytest.mark.parametrize("text", ALARMING)
 def test_text_of_tools_and_models_never_changes_the_class(text: str) -> None:
     talk = [INIT, event(type="message", role="user", content=text), said(text), tool(text)]
-    assert judge([*talk, final()], ended(stderr=text)).kind is K.OK
+    assert judge([*talk, said(text), final()], ended(stderr=text)).kind is K.OK
     assert judge(talk, ended(1, stderr=f"Error executing tool run_shell_command: {text}")).kind is K.FAILED
     assert judge([*talk, refused(f"Error executing tool write_file: {text}")], ended(54)).kind is K.FAILED
 
@@ -73,6 +74,8 @@ def test_text_of_tools_and_models_never_changes_the_class(text: str) -> None:
         ([INIT, refused("[API Error: You exceeded your current quota\nPlease retry in 33.4s.]")], 173, K.RATE_LIMITED),
         ([INIT, refused("[API Error: You exceeded your current quota]")], 173, K.BILLING),
         ([INIT, final(status="error")], 0, K.FAILED),
+        ([INIT, final()], 0, K.CONTEXT_EXHAUSTED),
+        ([INIT, said("on it"), LOOP, final()], 0, K.FAILED),
         ([INIT], 0, K.INTERRUPTED),
         ([INIT], -9, K.INTERRUPTED),
         ([INIT], 1, K.FAILED),
@@ -103,7 +106,7 @@ def test_call_that_we_ended_is_named_by_our_limit(ending: Ending, kind: OutcomeK
     cancelled = refused("Operation cancelled.", "FatalCancellationError")
     assert judge([INIT, said("working")], ended(0, ending)).kind is kind
     assert judge([INIT, cancelled], ended(130, ending)).kind is kind
-    assert judge([INIT, final()], ended(-9, ending)).kind is K.OK
+    assert judge([INIT, said("Done."), final()], ended(-9, ending)).kind is K.OK
 
 
 def test_message_that_comes_in_pieces_is_told_once_and_whole() -> None:
@@ -133,13 +136,13 @@ def test_message_that_comes_in_pieces_is_told_once_and_whole() -> None:
 def test_thoughts_count_as_output_and_the_busiest_model_is_named() -> None:
     models = {"flash": {"total_tokens": 100}, "pro": {"total_tokens": 400}}
     stats = {"total_tokens": 500, "input_tokens": 300, "cached": 100, "output_tokens": 50, "models": models}
-    outcome = judge([INIT, final(stats=stats)], ended())
+    outcome = judge([INIT, said("Done."), final(stats=stats)], ended())
     assert (outcome.model, outcome.usage) == ("pro", Usage(input_tokens=200, output_tokens=200, cached_tokens=100))
 
 
 @pytest.mark.parametrize("stats", [None, [], {"input_tokens": -1}, {"total_tokens": "many"}, {"output_tokens": 1e99}])
 def test_absurd_account_is_unknown_and_hides_no_verdict(stats: object) -> None:
-    outcome = judge([INIT, final(stats=stats)], ended())
+    outcome = judge([INIT, said("Done."), final(stats=stats)], ended())
     assert (outcome.kind, outcome.usage, outcome.model) == (K.OK, Usage(), "auto")
 
 
@@ -150,9 +153,9 @@ def test_absurd_account_is_unknown_and_hides_no_verdict(stats: object) -> None:
         '{"type": "result"}',
         '{"type": "result", "status": 1}',
         '{"type": "message", "role": "assistant", "content": {}}',
-        '{"type": "tool_use", "tool_name": "x", "parameters": 7}',
+        '{"type": "tool_use", "tool_name": 7}',
         '{"type": "tool_result", "error": "text"}',
-        '{"type": "error", "severity": "warning", "message": "Loop detected"}',
+        '{"type": "error", "severity": "warning", "message": "A hook says no"}',
     ],
 )
 def test_broken_lines_are_skipped(line: str) -> None:

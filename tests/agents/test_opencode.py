@@ -14,7 +14,8 @@ from graftline.agents.profiles import OpenCodeProfile
 from graftline.errors import UserError
 
 LOCAL = "http://localhost:11434/v1"
-ENVIRON = {"PATH": "/usr/bin:/bin", "OPENAI_API_KEY": "key-openai", "ANTHROPIC_API_KEY": "key-anthropic"}
+KEYS = {"OPENAI_API_KEY": "key-openai", "ANTHROPIC_API_KEY": "key-anthropic", "COMPATIBLE_API_KEY": "key-of-nobody"}
+ENVIRON = {"PATH": "/usr/bin:/bin", **KEYS}
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def assignment(tmp_path: Path) -> Assignment:
 def config(profile: OpenCodeProfile, assignment: Assignment) -> tuple[dict[str, Any], str]:
     """The configuration a call gets, and the key beside it."""
     env = OpenCodeBackend(profile).invocation(assignment).env
-    assert not {"OPENAI_API_KEY", "ANTHROPIC_API_KEY"} & set(env)
+    assert not set(KEYS) & set(env)
     return json.loads(env["OPENCODE_CONFIG_CONTENT"]), env.get(KEY_VARIABLE, "")
 
 

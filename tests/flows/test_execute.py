@@ -153,16 +153,18 @@ async def test_a_failed_attempt_is_followed_by_another_until_the_run_has_no_extr
     }
     settings: Tables = {
         "retries": {"max_per_task": 1, "max_per_run": 2},
-        "agents.scripted": {"cost_usd": 0.25},
+        "agents.scripted": {"cost_usd": 0.25, "tier": "fast"},
+        "agents.better": project.agent(cost_usd=0.25, tier="deep"),
+        "models": {"escalation": ["deep"]},
         "cost": {"max_usd": 10.0},
     }
     built = await project.build(tasks, script, settings=settings)
 
-    numbers = {one.id: [(each.number, each.outcome.value) for each in one.attempts] for one in built.report.tasks}
-    assert numbers == {
-        "heals": [(1, "failed"), (2, "ok")],
-        "useless": [(1, "failed"), (2, "failed")],
-        "late": [(1, "failed")],
+    attempts = {one.id: [(each.profile, each.outcome.value) for each in one.attempts] for one in built.report.tasks}
+    assert attempts == {
+        "heals": [("scripted", "failed"), ("better", "ok")],
+        "useless": [("scripted", "failed"), ("better", "failed")],
+        "late": [("scripted", "failed")],
     }
     assert set(built.refs()) == {
         "base",

@@ -121,13 +121,14 @@ class Started:
         what: str,
         is_so: Callable[[], bool],
         *,
+        seconds: float = PATIENCE_SECONDS,
         every_seconds: float = LOOK_SECONDS,
     ) -> None:
-        """Wait for something to become so while the run goes on."""
-        deadline = monotonic() + PATIENCE_SECONDS
+        """Wait for something to become so while the run goes on; `seconds` where a promise says how soon."""
+        deadline = monotonic() + seconds
         while not is_so():
             if monotonic() > deadline:
-                pytest.fail(f"{self.mode}: not {what} within {PATIENCE_SECONDS} s\n{self.told()}")
+                pytest.fail(f"{self.mode}: not {what} within {seconds:.0f} s\n{self.told()}")
             sleep(every_seconds)
 
     def wait_for_state(self, wanted: str) -> None:

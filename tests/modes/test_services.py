@@ -56,7 +56,7 @@ def deploy_to_pool(api: PrefectApi) -> None:
 def test_a_run_whose_starter_was_killed_is_still_cancelled(orphaned: dict[Mode, Started], mode: Mode) -> None:
     run = orphaned[mode]
     run.api.cancel(run.run_id)
-    run.wait_until("rid of its agents", lambda: not run.processes())
+    run.wait_until("rid of its agents", lambda: not run.processes(), seconds=10)
     run.finish()
 
     assert not is_alive(run.orchestrator)

@@ -81,7 +81,7 @@ def carry_out(installation: Installation, mode: Mode, event: Event, folder: Path
             run.wait_until("dead", lambda: not is_alive(run.orchestrator))
             run.find_dead()
         if not event.timeouts:
-            run.wait_until("rid of its agents", lambda: not run.processes())
+            run.wait_until("rid of its agents", lambda: not run.processes(), seconds=10)
         return Stopped(run, run.finish())
     finally:
         run.kill_everything()

@@ -57,6 +57,8 @@ STAND = Stand(
         "overload_giveup": Recorded(K.OVERLOADED, status=247, detail="The model is overloaded"),
         "server_500": Recorded(K.TRANSIENT, status=244, detail="Internal server error"),
         "context_overflow": Recorded(K.CONTEXT_EXHAUSTED, status=144, detail="exceeds the maximum number of tokens"),
+        # The session was full after one turn: no second request, and status 0.
+        "context_outgrown": Recorded(K.CONTEXT_EXHAUSTED, detail="it ended without an answer"),
         "max_turns": Recorded(
             K.MAX_TURNS,
             status=53,

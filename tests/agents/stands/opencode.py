@@ -59,6 +59,13 @@ STAND = Stand(
         "stream_error": Recorded(K.OVERLOADED, status=1, detail="currently overloaded"),
         "server_500": Recorded(K.TRANSIENT, status=1, detail="server"),
         "context_overflow": Recorded(K.CONTEXT_EXHAUSTED, status=1, detail="maximum context length"),
+        # It makes a summary and goes on, and exits with 1 all the same.
+        "context_compacted": Recorded(
+            K.OK,
+            status=1,
+            detail="it got over an error: This model's maximum context length is 128000 tokens. However, your messages "
+            "resulted in 250000 tokens. Please reduce the length of the messages.",
+        ),
         "sigterm": Recorded(K.INTERRUPTED, status=-15, detail="interrupted from outside (status -15)", usage=Usage()),
     },
     lacking={
