@@ -11,22 +11,54 @@ from pydantic import ConfigDict
 
 from graftline.agents.profiles import (
     PROFILE_TYPES,
+    AiderProfile,
     AnyProfile,
+    ClaudeAgentSdkProfile,
     ClaudeCodeProfile,
     CodexProfile,
     CommandProfile,
+    CursorProfile,
     GeminiProfile,
     OpenCodeProfile,
     QwenProfile,
 )
 
 
-class ClaudeCode(ClaudeCodeProfile, Block):
-    """A profile of the Claude Code CLI that flows load by the block's name."""
+class Aider(AiderProfile, Block):
+    """A profile of aider that flows load by the block's name."""
 
     # Again here, because Block's own default allows extras: a typo would pass in silence, and Prefect's API would
     # refuse a reference to a saved block without required fields (the reference itself validates as an inline block).
     model_config = ConfigDict(extra="forbid")
+
+    _block_type_name: ClassVar[str | None] = "Graftline Aider"
+    _block_type_slug: ClassVar[str | None] = "graftline-aider"
+    _description: ClassVar[str | None] = "A profile of aider: model, key, address and environment."
+    _code_example: ClassVar[str | None] = (
+        '```python\nfrom graftline.blocks import Aider\n\nAider(model="openai/gpt-5").save("one-shot")\n```'
+    )
+
+
+class ClaudeAgentSdk(ClaudeAgentSdkProfile, Block):
+    """A profile of the Claude Agent SDK that flows load by the block's name."""
+
+    model_config = ConfigDict(extra="forbid")  # as above
+
+    _block_type_name: ClassVar[str | None] = "Graftline Claude Agent SDK"
+    _block_type_slug: ClassVar[str | None] = "graftline-claude-agent-sdk"
+    _description: ClassVar[str | None] = "A profile of the Claude Agent SDK: model, limits, key and environment."
+    _code_example: ClassVar[str | None] = (
+        "```python\n"
+        "from graftline.blocks import ClaudeAgentSdk\n\n"
+        'ClaudeAgentSdk(model="sonnet", max_turns=60).save("builder")\n'
+        "```"
+    )
+
+
+class ClaudeCode(ClaudeCodeProfile, Block):
+    """A profile of the Claude Code CLI that flows load by the block's name."""
+
+    model_config = ConfigDict(extra="forbid")  # as above
 
     _block_type_name: ClassVar[str | None] = "Graftline Claude Code"
     _block_type_slug: ClassVar[str | None] = "graftline-claude-code"
@@ -65,6 +97,19 @@ class Command(CommandProfile, Block):
         "from graftline.blocks import Command\n\n"
         'Command(command=["python3", "agent.py"]).save("scripted")\n'
         "```"
+    )
+
+
+class Cursor(CursorProfile, Block):
+    """A profile of the Cursor CLI that flows load by the block's name."""
+
+    model_config = ConfigDict(extra="forbid")  # as above
+
+    _block_type_name: ClassVar[str | None] = "Graftline Cursor"
+    _block_type_slug: ClassVar[str | None] = "graftline-cursor"
+    _description: ClassVar[str | None] = "A profile of the Cursor CLI: model, key and environment."
+    _code_example: ClassVar[str | None] = (
+        '```python\nfrom graftline.blocks import Cursor\n\nCursor(model="auto").save("editor")\n```'
     )
 
 
@@ -116,8 +161,18 @@ class Qwen(QwenProfile, Block):
     )
 
 
-AgentBlock = ClaudeCode | Codex | Command | Gemini | OpenCode | Qwen
-AGENT_BLOCKS: tuple[type[AgentBlock], ...] = (ClaudeCode, Codex, Command, Gemini, OpenCode, Qwen)
+AgentBlock = Aider | ClaudeAgentSdk | ClaudeCode | Codex | Command | Cursor | Gemini | OpenCode | Qwen
+AGENT_BLOCKS: tuple[type[AgentBlock], ...] = (
+    Aider,
+    ClaudeAgentSdk,
+    ClaudeCode,
+    Codex,
+    Command,
+    Cursor,
+    Gemini,
+    OpenCode,
+    Qwen,
+)
 
 
 def to_profile(block: AgentBlock) -> AnyProfile:

@@ -37,7 +37,9 @@ from graftline.settings import TimeoutSettings
 from graftline.workspace import cut_workspace, set_up
 from graftline.worktree_progress import work_limit
 
-CACHES = frozenset({"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"})
+CACHES = frozenset(
+    {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".aider.tags.cache.v4"}
+)
 NOTICE_EVENTS = {NoticeKind.STATUS: EventKind.AGENT_STATUS, NoticeKind.LOOPING: EventKind.AGENT_LOOPING}
 NOT_CALLED = Usage(cost_usd=0.0)
 """What an attempt used whose agent was never started: a known nothing."""

@@ -10,7 +10,6 @@ from pathlib import Path
 import anyio.to_thread
 from pydantic import SecretStr
 
-from graftline.agents.profiles import AnyProfile
 from graftline.changes import Today, find_changes, read_today
 from graftline.errors import GraftlineError, RepositoryError, RunBusyError, UserError
 from graftline.git.hub import Hub, open_hub
@@ -22,7 +21,15 @@ from graftline.lease import Lease
 from graftline.ledger import Ledger
 from graftline.pinned import PinnedRun, read_pinned, write_pinned
 from graftline.plan import graph_of
-from graftline.preflight import NO_BLOCKS, check_disk, check_request, check_tools, probe_agents
+from graftline.preflight import (
+    LoadBlocks,
+    agents_of_blocks,
+    check_disk,
+    check_request,
+    check_tools,
+    no_blocks,
+    probe_agents,
+)
 from graftline.process import this_process
 from graftline.records import count_extra_attempts
 from graftline.recovery import end_left_behind, find_dead, is_unended, recover
@@ -35,11 +42,11 @@ from graftline.verify.detect import find_test_command
 
 
 async def enter_run(
-    request: BuildRequest, run_id: str, environ: Mapping[str, str], *, blocks: Mapping[str, AnyProfile] = NO_BLOCKS
+    request: BuildRequest, run_id: str, environ: Mapping[str, str], *, load_blocks: LoadBlocks = no_blocks
 ) -> Run:
     """The run with a flow run's id, to be carried out by this process: pinned now, or before, and then as it was.
 
-    `blocks` are profiles kept on the Prefect server, by name.
+    `load_blocks` is asked for the agents that no profile and no type is called like.
 
     Raises:
         RunBusyError: another process carries it out.
@@ -48,9 +55,9 @@ async def enter_run(
     """
     folder = find_place(state_directory(environ), run_id)
     if folder is not None and folder.pinned.exists():
-        run = await _enter_again(folder, environ, blocks)
+        run = await _enter_again(folder, environ, load_blocks)
     else:
-        run = await _begin(request, run_id, environ, blocks)
+        run = await _begin(request, run_id, environ, load_blocks)
     carry_out(run)
     return run
 
@@ -134,10 +141,8 @@ def change_cap(run: Run, max_usd: float, *, keep: bool) -> None:
         run.journal.append(EventKind.PLAN_NOTED, text=f"the run's cap was {money(before)} and is {money(max_usd)}")
 
 
-async def _begin(
-    request: BuildRequest, run_id: str, environ: Mapping[str, str], blocks: Mapping[str, AnyProfile]
-) -> Run:
-    checked = await check_request(request, environ, blocks=blocks)
+async def _begin(request: BuildRequest, run_id: str, environ: Mapping[str, str], load_blocks: LoadBlocks) -> Run:
+    checked = await check_request(request, environ, load_blocks=load_blocks)
     store = repository_store(state_directory(environ), str(checked.repository.common_dir))
     folder = store.run(run_id)
     plan = checked.manifest.plan
@@ -179,11 +184,12 @@ async def _begin(
     return run
 
 
-async def _enter_again(folder: RunFolder, environ: Mapping[str, str], blocks: Mapping[str, AnyProfile]) -> Run:
+async def _enter_again(folder: RunFolder, environ: Mapping[str, str], load_blocks: LoadBlocks) -> Run:
     run = await reopen_run(folder, environ)
     try:
         run.is_entered_again = True
-        today = read_today(run.pinned, run.repository, environ, blocks=blocks)
+        names = agents_of_blocks(run.pinned.request, run.repository, environ, plan=run.plan)
+        today = read_today(run.pinned, run.repository, environ, blocks=await load_blocks(names))
         run.settings = _with_secrets(run.settings, today.settings)
         tracked, run.tree_bytes = await anyio.to_thread.run_sync(list_files, run.repository, run.base)
         run.test_command = find_test_command(run.settings.test, run.repository.path, environ, tracked=tracked)

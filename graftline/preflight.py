@@ -2,7 +2,8 @@
 
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +15,7 @@ from graftline.agents.environment import refused_names
 from graftline.agents.profiles import PROFILE_TYPES, AnyProfile
 from graftline.agents.routing import plan_agents
 from graftline.budget import tells_its_cost
-from graftline.errors import AgentUnavailableError, CannotRunError, ManifestError, Problem
+from graftline.errors import AgentUnavailableError, CannotRunError, ManifestError, Problem, UserError
 from graftline.git.command import check_git
 from graftline.git.landing import check_result_branch
 from graftline.git.repository import (
@@ -30,10 +31,12 @@ from graftline.manifest import Manifest, load_manifest, parse_plan
 from graftline.plan import Plan
 from graftline.report.wording import money
 from graftline.request import BuildRequest
-from graftline.settings import Effective, Settings, load_settings
+from graftline.settings import Effective, Settings, load_settings, stated_agents
 from graftline.store import run_name, state_place
 from graftline.verify.detect import TestCommand, check_test_command, find_test_command
 
+LoadBlocks = Callable[[frozenset[str]], Awaitable[Mapping[str, AnyProfile]]]
+"""Finds profiles that are kept on the Prefect server, those that there are of the names."""
 NO_BLOCKS: Mapping[str, AnyProfile] = MappingProxyType({})
 RETIRED_BYTES = 2**30
 """What worktrees that wait for the end of the run may take together, going by the size of the base's files."""
@@ -61,13 +64,19 @@ class Checked:
         return self.effective.settings
 
 
+async def no_blocks(names: frozenset[str]) -> Mapping[str, AnyProfile]:
+    """For whoever has no Prefect server to ask."""
+    del names
+    return NO_BLOCKS
+
+
 async def check_request(
-    request: BuildRequest, environ: Mapping[str, str], *, blocks: Mapping[str, AnyProfile] = NO_BLOCKS
+    request: BuildRequest, environ: Mapping[str, str], *, load_blocks: LoadBlocks = no_blocks
 ) -> Checked:
     """A request checked against plan, settings, repository, test command, agents and disk.
 
-    Cheap checks of what the person wrote come first, so that bad input answers at once. `blocks` are profiles kept on
-    the Prefect server, by name; one of the same name in graftline.toml goes before.
+    Cheap checks of what the person wrote come first, so that bad input answers at once. `load_blocks` is asked for the
+    agents that no profile and no type is called like.
 
     Raises:
         UserError: the request, the plan, a setting, the repository or the target has to be corrected.
@@ -75,6 +84,7 @@ async def check_request(
     """
     check_git()
     repository = await anyio.to_thread.run_sync(open_repository, Path(request.repository))
+    blocks = await load_blocks(agents_of_blocks(request, repository, environ))
     effective = load_effective(request, repository, environ, blocks=blocks)
     manifest = read_plan(request, repository, agents=(*effective.settings.agents, *PROFILE_TYPES))
     target = await anyio.to_thread.run_sync(resolve_target, repository, request.target or None)
@@ -106,6 +116,23 @@ async def check_request(
     )
 
 
+def agents_of_blocks(
+    request: BuildRequest, repository: Repository, environ: Mapping[str, str], *, plan: Plan | None = None
+) -> frozenset[str]:
+    """The agents that request, settings and plan name and that no profile and no type is called like.
+
+    The plan is the request's own unless one is given; one that cannot be read names nobody, whoever needs it will say
+    why it cannot.
+    """
+    backend, profiles = stated_agents(repository.path, environ=environ)
+    known = frozenset((*profiles, *PROFILE_TYPES))
+    if plan is None:
+        with suppress(UserError):
+            plan = read_plan(request, repository, agents=known).plan
+    tasks = () if plan is None else plan.tasks
+    return frozenset({request.agent or backend, *(task.agent for task in tasks if task.agent)}) - known
+
+
 def load_effective(
     request: BuildRequest,
     repository: Repository,
@@ -113,12 +140,12 @@ def load_effective(
     *,
     blocks: Mapping[str, AnyProfile] = NO_BLOCKS,
 ) -> Effective:
-    """The settings a request runs with, as they are now.
+    """The settings a request runs with, as they are now; a profile of theirs goes before a block of its name.
 
     Raises:
         SettingsError: one of them has to be corrected.
     """
-    own = load_settings(repository.path, environ=environ).settings.agents
+    _, own = stated_agents(repository.path, environ=environ)
     overrides = request.overrides() | {
         f"agents.{name}": profile.model_dump() for name, profile in blocks.items() if name not in own
     }

@@ -235,6 +235,20 @@ def load_settings(
     )
 
 
+def stated_agents(folder: Path | None, *, environ: Mapping[str, str]) -> tuple[str, frozenset[str]]:
+    """The backend that file and environment name, and the names of their profiles, as written and not validated.
+
+    The backend may be a profile that is kept elsewhere, without which the settings do not hold.
+    """
+    file, _ = read_file(folder)
+    variables, _ = read_environment(Settings, environ)
+    merged = merge([*file, *variables])
+    agent, agents = merged.get("agent"), merged.get("agents")
+    backend = agent.get("backend") if isinstance(agent, Mapping) else None
+    names = frozenset(map(str, agents)) if isinstance(agents, Mapping) else frozenset[str]()
+    return backend if isinstance(backend, str) else AgentSettings().backend, names
+
+
 def public_dump(settings: Settings) -> dict[str, JsonValue]:
     """Plain JSON data of the settings without any secret; `Settings.model_validate` reads it back."""
     return _public_fields(settings)

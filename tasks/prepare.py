@@ -2,13 +2,15 @@
 
 import logging
 import os
+import re
+from collections.abc import Iterable
 from uuid import UUID
 
 from prefect import runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 
-from graftline.agents.profiles import PROFILE_TYPES, AnyProfile
+from graftline.agents.profiles import AnyProfile
 from graftline.blocks import AGENT_BLOCKS, to_profile
 from graftline.opening import enter_run, look_after_dead_runs
 from graftline.request import BuildRequest
@@ -16,6 +18,8 @@ from graftline.run import Run
 from graftline.tasks.flow_runs import crash_parts, tell_of_dead_runs
 
 logger = logging.getLogger(__name__)
+BLOCK_NAME = re.compile(r"[a-z0-9-]+")
+"""What Prefect lets a block be called; anything else, which a plan may name, is not asked for."""
 
 
 @task(name="prepare", task_run_name="prepare", persist_result=False, cache_policy=NO_CACHE, log_prints=False)
@@ -25,7 +29,7 @@ async def prepare(request: BuildRequest, run_id: str) -> Run:
     logging.getLogger("graftline").setLevel(logging.INFO)
     for said in await look_after_dead_runs(os.environ):
         logger.warning("%s", said)
-    run = await enter_run(request, run_id, os.environ, blocks=await load_blocks(request.agent))
+    run = await enter_run(request, run_id, os.environ, load_blocks=load_blocks)
     logging.getLogger("graftline").setLevel(run.settings.logging.level)
     async with get_client() as client:
         await client.update_flow_run(UUID(run_id), name=run.pinned.name)
@@ -36,12 +40,16 @@ async def prepare(request: BuildRequest, run_id: str) -> Run:
     return run
 
 
-async def load_blocks(name: str) -> dict[str, AnyProfile]:
-    """The agent block of that name on the Prefect server, if there is one, as the profile it stands for."""
-    if name and name not in PROFILE_TYPES:
-        for kind in AGENT_BLOCKS:
-            try:
-                return {name: to_profile(await kind.aload(name))}
-            except ValueError:  # Prefect's word for a block that does not exist
-                continue
-    return {}
+async def load_blocks(names: Iterable[str]) -> dict[str, AnyProfile]:
+    """The agent blocks of these names on the Prefect server, as the profiles they stand for; not all need be there."""
+    possible = [name for name in names if BLOCK_NAME.fullmatch(name)]
+    return {name: profile for name in possible if (profile := await _load_block(name)) is not None}
+
+
+async def _load_block(name: str) -> AnyProfile | None:
+    for kind in AGENT_BLOCKS:
+        try:
+            return to_profile(await kind.aload(name))
+        except ValueError:  # Prefect's word for a block that does not exist
+            continue
+    return None

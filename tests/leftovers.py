@@ -40,7 +40,7 @@ def _belongs(process: Path, roots: list[Path], *, children: bool = True) -> bool
         return False
 
 
-def end_leftovers(pids: Iterable[int], *, grace_seconds: float = 2) -> list[str]:
+def end_leftovers(pids: Iterable[int], *, grace_seconds: float = 10) -> list[str]:
     """Kill what does not end by itself within the grace, and say what it was."""
     found = []
     for pid in sorted(pids):

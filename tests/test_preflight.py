@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from graftline import preflight
+from graftline.agents.backends import resolve_backend
+from graftline.agents.profiles import AnyProfile, CommandProfile
 from graftline.errors import AgentUnavailableError, CannotRunError, RepositoryError, SettingsError, UserError
-from graftline.preflight import check_request
+from graftline.git.repository import open_repository
+from graftline.preflight import check_request, load_effective
 from graftline.request import BuildRequest
 from tests.conftest import run_git
 from tests.pipeline import Project
@@ -19,6 +22,28 @@ PLAN = "version: '1'\ntasks:\n  - {id: a, prompt: do it}\n"
 def request_for(project: Project, **fields: object) -> BuildRequest:
     (project.path / "plan.yaml").write_text(PLAN)
     return BuildRequest.model_validate({"repository": str(project.path), "plan_file": "plan.yaml", **fields})
+
+
+async def test_blocks_are_asked_for_the_agents_that_no_profile_is_called_like(offline_project: Project) -> None:
+    offline_project.configure({}, {}, {"agent": {"backend": "nightly"}})
+    tasks = [{"id": name, "prompt": "do it", "agent": name} for name in ("scripted", "command", "reviewer")]
+    plan = {"tasks": [*tasks, {"id": "own", "prompt": "do it"}]}
+    request = BuildRequest.model_validate({"repository": str(offline_project.path), "plan": plan})
+    asked: list[frozenset[str]] = []
+
+    async def load(names: frozenset[str]) -> Mapping[str, AnyProfile]:
+        asked.append(names)
+        return dict.fromkeys((*names, "scripted"), CommandProfile(command=["true"], cost_usd=0.5))
+
+    with pytest.raises(SettingsError, match="'command' says nothing about which command"):
+        await check_request(request, os.environ, load_blocks=load)
+    named = request.model_copy(update={"agent": "other", "plan": None, "plan_file": "missing.md"})
+    with pytest.raises(UserError, match=r"missing\.md: the plan file cannot be read"):
+        await check_request(named, os.environ, load_blocks=load)
+    assert asked == [frozenset({"nightly", "reviewer"}), frozenset({"other"})]
+    settings = load_effective(request, open_repository(offline_project.path), os.environ, blocks=await load(asked[0]))
+    costs = {name: resolve_backend(settings.settings, name).call_cost_usd for name in settings.settings.agents}
+    assert costs == {"nightly": 0.5, "reviewer": 0.5, "scripted": 0.0}
 
 
 async def test_a_request_that_can_run_says_what_it_comes_to_and_writes_nothing(offline_project: Project) -> None:

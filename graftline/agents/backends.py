@@ -2,18 +2,24 @@
 
 from difflib import get_close_matches
 
+from graftline.agents.aider import AiderBackend
 from graftline.agents.backend import AgentBackend
+from graftline.agents.claude_agent_sdk import ClaudeAgentSdkBackend
 from graftline.agents.claude_code import ClaudeCodeBackend
 from graftline.agents.codex import CodexBackend
 from graftline.agents.command import CommandBackend
+from graftline.agents.cursor import CursorBackend
 from graftline.agents.gemini import GeminiBackend
 from graftline.agents.opencode import OpenCodeBackend
 from graftline.agents.profiles import (
     PROFILE_TYPES,
+    AiderProfile,
     AnyProfile,
+    ClaudeAgentSdkProfile,
     ClaudeCodeProfile,
     CodexProfile,
     CommandProfile,
+    CursorProfile,
     GeminiProfile,
     OpenCodeProfile,
     QwenProfile,
@@ -47,12 +53,18 @@ def resolve_backend(settings: Settings, name: str | None = None) -> AgentBackend
 
 def _backend(profile: AnyProfile) -> AgentBackend:
     match profile:
-        case CommandProfile():
-            return CommandBackend(profile)
+        case AiderProfile():
+            return AiderBackend(profile)
+        case ClaudeAgentSdkProfile():
+            return ClaudeAgentSdkBackend(profile)
         case ClaudeCodeProfile():
             return ClaudeCodeBackend(profile)
         case CodexProfile():
             return CodexBackend(profile)
+        case CommandProfile():
+            return CommandBackend(profile)
+        case CursorProfile():
+            return CursorBackend(profile)
         case GeminiProfile():
             return GeminiBackend(profile)
         case OpenCodeProfile():

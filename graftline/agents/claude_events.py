@@ -1,8 +1,9 @@
 """The events of Claude Code's `stream-json` output, as far as graftline uses them."""
 
+from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from graftline.agents.events import Count, Dollars, Event, Unsure, build_event, read_object
 
@@ -22,6 +23,24 @@ class Retry(Event):
     max_retries: int = 0
     error_status: int | None = None
     error: str = ""
+
+
+class RateLimitInfo(Event):
+    """How the account stands; times are seconds since 1970."""
+
+    status: str = ""
+    resets_at: Annotated[AwareDatetime | None, Unsure] = Field(default=None, alias="resetsAt")
+
+
+class RateLimit(Event):
+    """The account came nearer to a limit, or has met it."""
+
+    rate_limit_info: RateLimitInfo
+
+    @property
+    def lifts_at(self) -> datetime | None:
+        """When requests are taken again, if they are refused now."""
+        return self.rate_limit_info.resets_at if self.rate_limit_info.status == "rejected" else None
 
 
 class Block(Event):
@@ -103,7 +122,12 @@ class Result(Event):
 
 
 _SYSTEM_EVENTS: dict[object, type[Event]] = {"init": Init, "api_retry": Retry}
-_EVENTS: dict[object, type[Event]] = {"assistant": Assistant, "user": ToolResults, "result": Result}
+_EVENTS: dict[object, type[Event]] = {
+    "assistant": Assistant,
+    "user": ToolResults,
+    "rate_limit_event": RateLimit,
+    "result": Result,
+}
 
 
 def parse_event(line: str) -> Event | None:

@@ -5,6 +5,7 @@ from graftline.agents.claude_events import (
     Assistant,
     Init,
     ModelUsage,
+    RateLimit,
     Result,
     Retry,
     ToolResults,
@@ -33,6 +34,7 @@ class ClaudeTranscript:
         self._init = Init()
         self._result: Result | None = None
         self._waiting: Retry | None = None
+        self._limit: RateLimit | None = None
         self._error_code = ""
         self._last_text = ""
 
@@ -50,6 +52,8 @@ class ClaudeTranscript:
                 return Progress(
                     plain_line(f"waiting: {cause}, try {event.attempt}/{event.max_retries}", PROGRESS_CHARS)
                 )
+            case RateLimit():
+                self._limit = event
             case Assistant():
                 return self._read_assistant(event)
             case ToolResults():
@@ -74,6 +78,7 @@ class ClaudeTranscript:
             version=self._init.claude_code_version,
             model=self._init.model or next(iter(models), ""),
             session_id=self._init.session_id or (final.session_id if final is not None else None) or "",
+            retry_at=self._limit.lifts_at if self._limit and kind is OutcomeKind.RATE_LIMITED else None,
             exit_status=result.status,
         )
 

@@ -40,9 +40,10 @@ AGENT_EMAIL = "agent@graftline.invalid"
 
 _NOT_FOR_TASKS = frozenset((*NETWORK, "HOME", "NODE_OPTIONS", "NODE_TLS_REJECT_UNAUTHORIZED", "BUN_OPTIONS"))
 _NOT_FOR_TASKS_PREFIXES = (
-    *("ANTHROPIC_", "CLAUDE", "CODEX_", "OPENAI_", "QWEN_", "GEMINI_", "GOOGLE_GEMINI_", "GOOGLE_GENAI_", "OPENCODE_"),
-    *("GRAFTLINE_", "LD_", "DYLD_"),
+    *("AIDER_", "ANTHROPIC_", "CLAUDE", "CODEX_", "CURSOR_", "GEMINI_", "GOOGLE_GEMINI_", "GOOGLE_GENAI_"),
+    *("LITELLM_", "OPENAI_", "OPENCODE_", "QWEN_", "GRAFTLINE_", "LD_", "DYLD_"),
 )
+_NOT_FOR_TASKS_SUFFIXES = ("_API_KEY", "_API_BASE")
 
 
 def refused_names(task_env: Mapping[str, str]) -> tuple[str, ...]:
@@ -50,7 +51,11 @@ def refused_names(task_env: Mapping[str, str]) -> tuple[str, ...]:
 
     A plan may come from a model; a person can still set them, in the agent's profile.
     """
-    return tuple(name for name in task_env if name in _NOT_FOR_TASKS or name.startswith(_NOT_FOR_TASKS_PREFIXES))
+    return tuple(
+        name
+        for name in task_env
+        if name in _NOT_FOR_TASKS or name.startswith(_NOT_FOR_TASKS_PREFIXES) or name.endswith(_NOT_FOR_TASKS_SUFFIXES)
+    )
 
 
 def agent_environment(

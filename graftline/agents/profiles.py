@@ -54,15 +54,51 @@ class CliProfile(AgentProfile):
     api_key: SecretStr | None = Field(default=None, title="API key", description="The environment's when left out")
 
 
-class ClaudeCodeProfile(CliProfile):
-    """The Claude Code CLI, headless."""
+class ClaudeProfile(CliProfile):
+    """What the Claude Code CLI and its SDK have in common."""
 
-    type: Literal["claude-code"] = "claude-code"
-    binary: str = Field(default="claude", title="Binary", description="Name on PATH, or path, of the CLI")
+    auth_token: SecretStr | None = Field(
+        default=None, title="Auth token", description="Bearer token, for gateways and local servers, instead of a key"
+    )
     fallback_model: str = Field(
         default="", title="Fallback model", description="Model used when the first one is overloaded"
     )
     max_turns: int | None = Field(default=None, gt=0, title="Turn limit", description="Turns one call may take")
+
+
+class ClaudeCodeProfile(ClaudeProfile):
+    """The Claude Code CLI, headless."""
+
+    type: Literal["claude-code"] = "claude-code"
+    binary: str = Field(default="claude", title="Binary", description="Name on PATH, or path, of the CLI")
+
+
+class ClaudeAgentSdkProfile(ClaudeProfile):
+    """The Claude Agent SDK for Python, which brings a CLI of its own."""
+
+    type: Literal["claude-agent-sdk"] = "claude-agent-sdk"
+    binary: str = Field(
+        default="", title="Binary", description="Name on PATH, or path, of a CLI to use instead of the SDK's own"
+    )
+
+
+class AiderProfile(CliProfile):
+    """Aider: one request, one answer with edits."""
+
+    type: Literal["aider"] = "aider"
+    binary: str = Field(default="aider", title="Binary", description="Name on PATH, or path, of the CLI")
+    edit_format: str = Field(
+        default="", title="Edit format", description="How the model writes its edits; aider's choice when empty"
+    )
+
+
+class CursorProfile(AgentProfile):
+    """The Cursor CLI, headless."""
+
+    type: Literal["cursor"] = "cursor"
+    binary: str = Field(default="cursor-agent", title="Binary", description="Name on PATH, or path, of the CLI")
+    model: str = Field(default="", title="Model", description="Model name; the account's default when empty")
+    api_key: SecretStr | None = Field(default=None, title="API key", description="The environment's when left out")
 
 
 class CodexProfile(CliProfile):
@@ -99,12 +135,25 @@ class QwenProfile(CliProfile):
     max_turns: int | None = Field(default=None, gt=0, title="Turn limit", description="Turns one call may take")
 
 
-_Profile = CommandProfile | ClaudeCodeProfile | CodexProfile | GeminiProfile | OpenCodeProfile | QwenProfile
+_Profile = (
+    AiderProfile
+    | ClaudeAgentSdkProfile
+    | ClaudeCodeProfile
+    | CodexProfile
+    | CommandProfile
+    | CursorProfile
+    | GeminiProfile
+    | OpenCodeProfile
+    | QwenProfile
+)
 AnyProfile = Annotated[_Profile, Field(discriminator="type")]
 PROFILE_TYPES: dict[str, type[_Profile]] = {
+    "aider": AiderProfile,
+    "claude-agent-sdk": ClaudeAgentSdkProfile,
     "claude-code": ClaudeCodeProfile,
     "codex": CodexProfile,
     "command": CommandProfile,
+    "cursor": CursorProfile,
     "gemini": GeminiProfile,
     "opencode": OpenCodeProfile,
     "qwen": QwenProfile,

@@ -46,12 +46,15 @@ async def probe_cli(
 
 
 async def ask_version(
-    binary: str, environ: Mapping[str, str], *, variables: Mapping[str, str] | None = None
+    binary: str, environ: Mapping[str, str], *arguments: str, variables: Mapping[str, str] | None = None
 ) -> tuple[str, str]:
-    """The version a CLI states, and what is wrong when it states none; `variables` is what it needs to answer."""
+    """The version a CLI states, and what is wrong when it states none.
+
+    `arguments` go before `--version`, `variables` is what it needs to answer.
+    """
     with tempfile.TemporaryDirectory(prefix="graftline-probe-") as folder:
         env = {**base_environment(environ, home=Path(folder)), **(variables or {})}
-        command = Command((binary, "--version"), Path(folder), env)
+        command = Command((binary, *arguments, "--version"), Path(folder), env)
         limits = Limits(wall_seconds=PROBE_SECONDS)
         try:
             result = await run_process(command, log=Path(folder) / "version.log", limits=limits)

@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from graftline.changes import Today, find_changes, read_today
+from graftline.cli.blocks import blocks_of_server
 from graftline.cli.console import stderr_console
 from graftline.cli.delivery import carry_out, deliver
 from graftline.cli.launch import Launch
@@ -19,6 +20,7 @@ from graftline.errors import ExitCode
 from graftline.integration import finished_work
 from graftline.opening import change_cap, reopen_run, take_changes
 from graftline.plan import Graph
+from graftline.preflight import agents_of_blocks
 from graftline.records import AttemptRecord
 from graftline.report.files import check_report_path, read_report
 from graftline.report.model import is_resumable
@@ -90,7 +92,8 @@ async def _look(folder: RunFolder, limits: RequestLimits, *, yes: bool, dry_run:
     try:
         if limits.max_cost_usd is not None:
             change_cap(run, limits.max_cost_usd, keep=not dry_run)
-        today = read_today(run.pinned, run.repository, os.environ)
+        names = agents_of_blocks(run.pinned.request, run.repository, os.environ, plan=run.plan)
+        today = read_today(run.pinned, run.repository, os.environ, blocks=await blocks_of_server(names))
         changes = list(describe_changes(run, today, yes=yes))
         if yes and not dry_run:
             take_changes(run, today)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from graftline.cli.blocks import blocks_of_server
 from graftline.cli.console import stderr_console
 from graftline.cli.delivery import carry_out
 from graftline.cli.launch import Launch
@@ -112,7 +113,7 @@ def run_request(
     keep_server: bool = False,
 ) -> int:
     """Check a request, say what it comes to, run it and deliver the report; the process's exit code."""
-    checked = asyncio.run(check_request(request, os.environ))
+    checked = asyncio.run(check_request(request, os.environ, load_blocks=blocks_of_server))
     stderr_console().say("\n".join(describe_run(checked)))
     if dry_run:
         return ExitCode.SUCCESS

@@ -31,6 +31,7 @@ BUILT_IN_IGNORES = (
     ".tox/",
     ".nox/",
     ".ipynb_checkpoints/",
+    ".aider.tags.cache.v*/",
     "*.egg-info/",
     "node_modules/",
     ".DS_Store",

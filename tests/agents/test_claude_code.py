@@ -107,6 +107,15 @@ def test_profile_key_and_address_go_before_those_of_the_environment(assignment: 
     assert access(ClaudeCodeBackend(ClaudeCodeProfile()), assignment, **environ) == {**private, **environ}
 
 
+def test_token_of_the_profile_keeps_the_key_of_the_environment_from_another_server(assignment: Assignment) -> None:
+    local = ClaudeCodeProfile(auth_token=SecretStr("ollama"), base_url="http://localhost:11434", model="qwen3-coder")
+    given = access(ClaudeCodeBackend(local), assignment, ANTHROPIC_API_KEY="sk-env", CLAUDE_CODE_OAUTH_TOKEN="oauth")
+    assert {name: value for name, value in given.items() if name.startswith(("ANTHROPIC_", "CLAUDE_CODE"))} == {
+        "ANTHROPIC_AUTH_TOKEN": "ollama",
+        "ANTHROPIC_BASE_URL": "http://localhost:11434",
+    }
+
+
 def test_own_login_is_used_only_where_there_is_no_key(assignment: Assignment) -> None:
     plain = ClaudeCodeBackend(ClaudeCodeProfile())
     cloud = ClaudeCodeBackend(ClaudeCodeProfile(env={"CLAUDE_CODE_USE_BEDROCK": "1"}))

@@ -1,6 +1,7 @@
 """What decides about a call of Claude Code: the final event, and nothing a tool printed."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,27 @@ def test_text_of_tools_and_models_never_changes_the_class(text: str) -> None:
     assert judge([*talk, final(result=text)], ended()).kind is K.OK
     assert judge(talk, ended(1)).kind is K.FAILED
     assert judge([*talk, final(subtype="error_max_turns", is_error=True, result=None)], ended(1)).kind is K.MAX_TURNS
+
+
+def rate_limit(status: str, resets_at: object) -> str:
+    return event(type="rate_limit_event", rate_limit_info={"status": status, "resetsAt": resets_at})
+
+
+@pytest.mark.parametrize(
+    ("status", "resets_at", "told"),
+    [
+        ("rejected", 1_795_680_000, datetime(2026, 11, 26, 8, 0, tzinfo=UTC)),
+        ("allowed_warning", 1_795_680_000, None),
+        ("rejected", None, None),
+        ("rejected", 1e300, None),
+        ("rejected", "2026-11-26T08:00:00", None),  # in whose time zone?
+    ],
+)
+def test_limit_of_the_account_says_when_it_lifts(status: str, resets_at: object, told: datetime | None) -> None:
+    refused = final(is_error=True, api_error_status=429, result="You've hit your session limit")
+    outcome = judge([rate_limit(status, resets_at), refused], ended(1))
+    assert (outcome.kind, outcome.retry_at) == (K.RATE_LIMITED, told)
+    assert judge([rate_limit(status, resets_at), final()], ended()).retry_at is None
 
 
 def test_error_the_model_recovered_from_is_forgotten() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import graftline
 from graftline.agents.backend import AgentBackend, Assignment
 from graftline.agents.calls import call_agent
 from graftline.agents.notices import Notice
@@ -26,6 +27,7 @@ from tests.agents.stands.stand import SECRET, Recorded, Stand
 
 STREAMS = Path(__file__).parent / "streams"
 GOLDEN = Path(__file__).parent / "golden"
+PACKAGE = Path(graftline.__file__).parent
 PATIENT = Limits(wall_seconds=60, grace_seconds=0.2)
 
 
@@ -210,7 +212,7 @@ async def test_missing_program_cannot_run_and_is_found_out_by_the_probe(stage: S
 async def test_present_program_passes_the_probe(stage: Stage) -> None:
     stage.play(lines=[stage.stand.version_output])
     probe = await stage.backend.probe(stage.assignment.environ)
-    assert (probe.problems, probe.notes) == ((), ())
+    assert (probe.problems, probe.notes) == ((), tuple(stage.stand.notes))
 
 
 async def test_version_that_nobody_tried_is_told_and_no_reason_to_refuse(stage: Stage) -> None:
@@ -239,8 +241,9 @@ async def test_what_it_is_called_with_is_what_was_verified(stage: Stage, monkeyp
     files = {str(path): content.decode() for path, content in call.files.items()}
     facts = {"argv": call.argv, "env": call.env, "stdin": call.stdin.decode(), **({"files": files} if files else {})}
     text = json.dumps(facts, indent=2, sort_keys=True)
-    for real, name in {str(stage.program): "CLI", str(whole.folder): "FOLDER", str(whole.worktree): "WORKTREE"}.items():
-        text = text.replace(real, name)
+    places = {stage.program: "CLI", whole.folder: "FOLDER", whole.worktree: "WORKTREE", PACKAGE: "GRAFTLINE"}
+    for real, name in places.items():
+        text = text.replace(str(real), name)
     golden = GOLDEN / f"{stage.backend.type}.json"
     if os.environ.get("GOLDEN") == "write":
         golden.write_text(f"{text}\n")

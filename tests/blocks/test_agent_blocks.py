@@ -1,6 +1,8 @@
 """The agent blocks: what `graftline.toml` can say, a form in the UI can say, and the other way round."""
 
 import inspect
+import tomllib
+from pathlib import Path
 
 import pytest
 from prefect.blocks.core import Block
@@ -9,19 +11,26 @@ from pydantic import BaseModel, SecretStr, ValidationError
 import graftline.blocks
 from graftline.agents.profiles import (
     PROFILE_TYPES,
+    AiderProfile,
     AnyProfile,
+    ClaudeAgentSdkProfile,
     ClaudeCodeProfile,
     CodexProfile,
     CommandProfile,
+    CursorProfile,
     GeminiProfile,
     OpenCodeProfile,
     QwenProfile,
 )
 from graftline.blocks import (
+    AGENT_BLOCKS,
     AgentBlock,
+    Aider,
+    ClaudeAgentSdk,
     ClaudeCode,
     Codex,
     Command,
+    Cursor,
     Gemini,
     OpenCode,
     Qwen,
@@ -37,6 +46,11 @@ EXAMPLES: list[tuple[AgentBlock, AnyProfile]] = [
         Command(command=["agent", "-v"], cost_usd=0.25, env={"A": "b"}, pass_env=["NAME"]),
         CommandProfile(command=["agent", "-v"], cost_usd=0.25, env={"A": "b"}, pass_env=["NAME"]),
     ),
+    (Aider(model="openai/gpt-5", edit_format="whole"), AiderProfile(model="openai/gpt-5", edit_format="whole")),
+    (
+        ClaudeAgentSdk(auth_token=SecretStr("sk-very-secret")),
+        ClaudeAgentSdkProfile(auth_token=SecretStr("sk-very-secret")),
+    ),
     (ClaudeCode(), ClaudeCodeProfile()),
     (Codex(), CodexProfile()),
     (Qwen(model="qwen3-coder", max_turns=60), QwenProfile(model="qwen3-coder", max_turns=60)),
@@ -45,6 +59,7 @@ EXAMPLES: list[tuple[AgentBlock, AnyProfile]] = [
         ClaudeCode(model="sonnet", max_turns=60, api_key=SecretStr("sk-very-secret")),
         ClaudeCodeProfile(model="sonnet", max_turns=60, api_key=SecretStr("sk-very-secret")),
     ),
+    (Cursor(api_key=SecretStr("sk-very-secret")), CursorProfile(api_key=SecretStr("sk-very-secret"))),
     (
         Gemini(model="gemini-2.5-pro", max_turns=60, api_key=SecretStr("sk-very-secret")),
         GeminiProfile(model="gemini-2.5-pro", max_turns=60, api_key=SecretStr("sk-very-secret")),
@@ -60,6 +75,13 @@ def test_every_profile_type_has_exactly_one_block() -> None:
     types = [profile for block in REGISTERED for profile in PROFILE_TYPES.values() if issubclass(block, profile)]
 
     assert sorted(types, key=repr) == sorted(PROFILE_TYPES.values(), key=repr)
+    assert set(AGENT_BLOCKS) == set(REGISTERED)  # what flows look a name up in is what a server knows
+
+
+def test_servers_and_workers_find_the_blocks_by_the_entry_point() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+
+    assert project["entry-points"]["prefect.collections"] == {"graftline": graftline.blocks.__name__}
 
 
 @pytest.mark.parametrize(("block", "profile"), EXAMPLES)

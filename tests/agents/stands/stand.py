@@ -36,8 +36,9 @@ class Recorded:
 class Stand:
     """How to stand in for one CLI, and what is known of the real one.
 
-    `success` is what the stand-in prints when it succeeds. `recorded` names recordings by case, and more of a case by
-    `CASE-VERSION`; `lacking` says of each other case of the suite why there is none.
+    `success` is what the stand-in prints when it succeeds, `notes` what its probe says all the same. `recorded` names
+    recordings by case, and more of a case by `CASE-VERSION`; `lacking` says of each other case of the suite why there
+    is none.
     """
 
     make: MakeBackend
@@ -45,5 +46,6 @@ class Stand:
     last_message: str
     cost_usd: float | None = 0.01
     version_output: str = "1.2.3"
+    notes: Sequence[str] = ()
     recorded: Mapping[str, Recorded] = field(default_factory=dict)
     lacking: Mapping[str, str] = field(default_factory=dict)
