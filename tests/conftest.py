@@ -18,7 +18,7 @@ from tests.leftovers import end_leftovers, processes_in
 pytest_plugins = ["tests.installation", "tests.local_server", "tests.pipeline", "tests.session_server"]
 
 MakeRepository = Callable[..., Path]
-SESSION_SERVERS = ("installation", "served_state_dir", "prefect_server", "claude_binary")
+SESSION_SERVERS = ("installation", "served_state_dir", "prefect_server", "installed_clis")
 """Session fixtures that start Prefect servers, or are used with one; the first that a test needs decides."""
 
 

@@ -222,7 +222,7 @@ def test_a_chat_reply_whole_and_streamed() -> None:
     assert at(events[1], "choices", 0, "delta") == {"content": "Now."}
     assert at(events[3], "choices", 0, "delta", "tool_calls", 0, "function", "arguments") == '{"command": "make"}'
     assert at(events[-1], "usage") == whole["usage"]
-    assert at(whole, "usage", "total_tokens") == 18
+    assert at(whole, "usage", "total_tokens") == 26
 
 
 def test_a_responses_reply_whole_and_streamed() -> None:
@@ -242,7 +242,7 @@ def test_a_responses_reply_whole_and_streamed() -> None:
     done = [at(event, "item", "type") for event in events if event["type"] == "response.output_item.done"]
     assert done == ["message", "function_call", "custom_tool_call"]
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
-    assert at(events[-1], "response", "usage", "input_tokens") == 11
+    assert at(events[-1], "response", "usage", "input_tokens") == 19
 
 
 def test_a_gemini_reply_whole_and_streamed() -> None:
@@ -253,7 +253,7 @@ def test_a_gemini_reply_whole_and_streamed() -> None:
         {"text": "Now."},
         {"functionCall": {"id": "call_1", "name": "run", "args": {"command": "make"}}},
     ]
-    assert at(whole, "usageMetadata", "promptTokenCount") == 11
+    assert at(whole, "usageMetadata", "promptTokenCount") == 19
     assert at(events[-1], "candidates") == whole["candidates"]
 
 

@@ -17,6 +17,7 @@ import pytest
 from graftline.cli import main
 from graftline.report.model import Report, RunState, TaskState
 from tests.cli.conftest import SECONDS, Meeting, Project, finish, read_until, write
+from tests.local_server import wait_until
 
 pytestmark = pytest.mark.prefect
 
@@ -148,9 +149,13 @@ def read_terminal(controller: int) -> str:
         return ""
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "times", "code"),
+    [(signal.SIGINT, 2, 130), (signal.SIGTERM, 1, 143)],
+    ids=["SIGINT-twice", "SIGTERM"],
+)
 def test_a_signal_ends_agents_keeps_their_work_and_lands_nothing(
-    number: signal.Signals, code: int, served_project: Project, tmp_path: Path
+    number: signal.Signals, times: int, code: int, served_project: Project, tmp_path: Path
 ) -> None:
     project = served_project
     meeting = Meeting.at(tmp_path)
@@ -160,6 +165,9 @@ def test_a_signal_ends_agents_keeps_their_work_and_lands_nothing(
     agent = meeting.wait()
 
     run.send_signal(number)
+    for _ in range(1, times):  # by somebody impatient, while what was written is being kept
+        wait_until(lambda: not Path(f"/proc/{agent}").exists())
+        run.send_signal(number)
     ended = finish(run)
 
     assert (ended.code, "Traceback" in ended.stderr) == (code, False), ended.stderr

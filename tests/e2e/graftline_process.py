@@ -1,5 +1,6 @@
-"""Graftline as a person starts it: a real process, in a repository, with the real Claude Code CLI behind it."""
+"""Graftline as a person starts it: a real process, in a repository, with real agent CLIs behind it."""
 
+import json
 import os
 import shlex
 import signal
@@ -11,12 +12,11 @@ from pathlib import Path
 
 from graftline.report.model import Report
 from graftline.store import RunFolder, find_run
-
-API_KEY = "sk-ant-e2e-0c93f1d7a85b4e62b1f04d7786c2a9e5"
-MODEL = "claude-sonnet-4-5"
+from tests.e2e.clis import CLIS, Cli
+from tests.model_server import ModelServer
 
 # Far more than a run takes; it only keeps one that hangs from hanging the suite.
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 200
 
 _CHECKOUT = Path(__file__).parents[2]
 _IDENTITY = {
@@ -43,37 +43,58 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class RecordedClaude:
-    """The Claude Code CLI behind a script that notes each command line it is started with."""
+class Agents:
+    """The agent CLIs, each behind a script that notes the command lines it is started with, and their model."""
 
-    path: Path
-    calls: Path
+    folder: Path
+    server: ModelServer
 
     @classmethod
-    def around(cls, binary: Path, folder: Path) -> "RecordedClaude":
-        """Make the script in a folder of its own."""
-        calls = folder / "calls"
-        calls.mkdir(parents=True)
-        path = folder / "claude"
-        note = f"printf '%s\\0' \"$@\" > {shlex.quote(str(calls))}/$$"
-        path.write_text(f'#!/bin/sh\n{note}\nexec {shlex.quote(str(binary))} "$@"\n')
-        path.chmod(0o755)
-        return cls(path, calls)
+    def around(cls, programs: Mapping[Cli, Path], folder: Path, server: ModelServer) -> "Agents":
+        """Make the scripts in a folder of their own."""
+        agents = cls(folder, server)
+        for cli, program in programs.items():
+            calls = agents.calls(cli)
+            calls.mkdir(parents=True)
+            note = f"printf '%s\\0' \"$@\" > {shlex.quote(str(calls))}/$$"
+            script = agents.script(cli)
+            script.write_text(f'#!/bin/sh\n{note}\nexec {shlex.quote(str(program))} "$@"\n')
+            script.chmod(0o755)
+        return agents
 
-    def command_lines(self) -> list[list[str]]:
-        """The arguments of every call that was given a task, in no order."""
-        lines = [file.read_text().split("\0")[:-1] for file in self.calls.iterdir()]
-        return [line for line in lines if "-p" in line]
+    def script(self, cli: Cli) -> Path:
+        """What graftline starts in the CLI's place."""
+        return self.folder / cli.type
+
+    def calls(self, cli: Cli) -> Path:
+        """Where the script notes its command lines."""
+        return self.folder / f"{cli.type}-calls"
+
+    def command_lines(self, cli: Cli) -> list[list[str]]:
+        """The arguments of every call that was more than a question for the version, in no order."""
+        lines = [file.read_text().split("\0")[:-1] for file in self.calls(cli).iterdir()]
+        return [line for line in lines if line != ["--version"]]
+
+    def profiles(self) -> str:
+        """A profile for each CLI, as a part of graftline.toml; every CLI has an address of the model for itself."""
+        lines: list[str] = []
+        for cli in CLIS:
+            url = f"{self.server.url_for(cli.type)}{cli.path}"
+            fields = {"type": cli.type, "binary": str(self.script(cli)), "model": cli.model, "base_url": url}
+            if not cli.key_variable:
+                fields["api_key"] = cli.api_key
+            lines.append(f"[agents.{cli.profile}]")
+            lines += [f"{key} = {json.dumps(value)}" for key, value in {**fields, **cli.settings}.items()]
+        return "".join(f"{line}\n" for line in lines)
 
 
 @dataclass(frozen=True)
 class Graftline:
-    """Starts graftline with an environment given whole: a state directory, a home, a key and a model of the test's."""
+    """Starts graftline with an environment given whole: a state directory, a home, and a key for every CLI."""
 
-    claude: RecordedClaude
+    agents: Agents
     state_dir: Path
     home: Path
-    model_url: str
 
     def start(self, repository: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start it in a repository, in a session of its own."""
@@ -86,11 +107,8 @@ class Graftline:
             "PYTHONDONTWRITEBYTECODE": "1",
             "GIT_CONFIG_NOSYSTEM": "1",
             "GRAFTLINE_STATE_DIR": str(self.state_dir),
-            "GRAFTLINE_AGENT__BINARY": str(self.claude.path),
-            "GRAFTLINE_AGENT__MODEL": MODEL,
             "GRAFTLINE_TEST__PYTHON": sys.executable,
-            "ANTHROPIC_BASE_URL": self.model_url,
-            "ANTHROPIC_API_KEY": API_KEY,
+            **{cli.key_variable: cli.api_key for cli in CLIS if cli.key_variable},
             **variables,
         }
         return subprocess.Popen(
@@ -135,8 +153,8 @@ def finish(process: subprocess.Popen[str]) -> Finished:
     return Finished(process.returncode, stdout, stderr)
 
 
-def new_repository(folder: Path, files: Mapping[str, str]) -> Path:
-    """A repository with one commit on `main`."""
+def new_repository(folder: Path, files: Mapping[str, str], settings: str = "") -> Path:
+    """A repository with one commit on `main`; settings, which may hold a key, are in no commit."""
     folder.mkdir(parents=True)
     git(folder, "init", "-q", "-b", "main")
     for path, content in files.items():
@@ -144,6 +162,9 @@ def new_repository(folder: Path, files: Mapping[str, str]) -> Path:
         (folder / path).write_text(content)
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "First")
+    if settings:
+        (folder / "graftline.toml").write_text(settings)
+        (folder / ".git" / "info" / "exclude").write_text("/graftline.toml\n")
     return folder
 
 

@@ -96,12 +96,20 @@ class FailureKind(StrEnum):
 
 
 class TokenUsage(_Model):
-    """What the answer says it used; a CLI that knows the model's price works out the cost from it."""
+    """What the answer says it used; a CLI that knows the model's price works out the cost from it.
+
+    Whatever the protocol: what was read from a cache, or written to one, is not among the `input_tokens`.
+    """
 
     input_tokens: int = Field(default=1000, ge=0)
     output_tokens: int = Field(default=50, ge=0)
     cache_read_tokens: int = Field(default=0, ge=0)
     cache_write_tokens: int = Field(default=0, ge=0)
+
+    @property
+    def prompt_tokens(self) -> int:
+        """All that went in, which is what OpenAI and Google count as input."""
+        return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
 
 
 class Turn(_Model):

@@ -34,6 +34,7 @@ _FAILURES = {
     ),
     FailureKind.BAD_REQUEST: (400, "invalid_request_error", "invalid request"),
 }
+_NOTHING_SAID = "No response requested."
 
 
 class _Block(Incoming):
@@ -106,7 +107,9 @@ def read_request(path: str, body: bytes) -> ModelRequest:  # noqa: ARG001 - the 
 
 def _items(message: _Message) -> Iterator[Item]:
     if message.role == "assistant":
-        yield Item(Role.ASSISTANT, message.text)
+        # Claude Code says so itself where a session goes on that was cut short before the model answered.
+        is_ours = message.text != _NOTHING_SAID
+        yield Item(Role.ASSISTANT if is_ours else Role.CONTEXT, message.text)
         return
     results = [block.content for block in message.blocks if block.type == "tool_result"]
     if results:

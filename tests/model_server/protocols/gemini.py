@@ -104,8 +104,9 @@ def _items(content: _Content) -> Iterator[Item]:
         yield Item(Role.ASSISTANT, content.text)
         return
     results = [part.function_response.response for part in content.parts if part.function_response]
-    if results:
-        yield Item(Role.TOOL, json.dumps(results))
+    for result in results:
+        output = result.get("output") if isinstance(result, dict) else None
+        yield Item(Role.TOOL, output if isinstance(output, str) else json.dumps(result))
     if content.text:
         yield Item(Role.CONTEXT if results else Role.USER, content.text)
 
@@ -120,9 +121,9 @@ def whole_reply(reply: Reply) -> JsonObject:
     return {
         "candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}],
         "usageMetadata": {
-            "promptTokenCount": usage.input_tokens,
+            "promptTokenCount": usage.prompt_tokens,
             "candidatesTokenCount": usage.output_tokens,
-            "totalTokenCount": usage.input_tokens + usage.output_tokens,
+            "totalTokenCount": usage.prompt_tokens + usage.output_tokens,
             "cachedContentTokenCount": usage.cache_read_tokens,
         },
         "modelVersion": reply.model,

@@ -125,9 +125,9 @@ def _tool_call(call: ToolCall, arguments: str) -> JsonObject:
 def _usage(reply: Reply) -> JsonObject:
     usage = reply.usage
     return {
-        "prompt_tokens": usage.input_tokens,
+        "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.input_tokens + usage.output_tokens,
+        "total_tokens": usage.prompt_tokens + usage.output_tokens,
         "prompt_tokens_details": {"cached_tokens": usage.cache_read_tokens},
     }
 

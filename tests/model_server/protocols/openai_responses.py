@@ -108,11 +108,11 @@ def whole_reply(reply: Reply) -> JsonObject:
         "status": "completed",
         "output": [*_text_items(reply), *(_call_item(call) for call in reply.calls)],
         "usage": {
-            "input_tokens": usage.input_tokens,
+            "input_tokens": usage.prompt_tokens,
             "input_tokens_details": {"cached_tokens": usage.cache_read_tokens},
             "output_tokens": usage.output_tokens,
             "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": usage.input_tokens + usage.output_tokens,
+            "total_tokens": usage.prompt_tokens + usage.output_tokens,
         },
     }
 
