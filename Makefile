@@ -54,6 +54,8 @@ contracts: $(VENV)/.develop ## check the direction of imports
 
 agents: ## install the real agent CLIs that the end-to-end tests drive (needs Node.js)
 	npm install --prefix tests/e2e
+	test -x tests/e2e/.venv/bin/python || $(PYTHON) -m venv tests/e2e/.venv
+	tests/e2e/.venv/bin/python -m pip --disable-pip-version-check install -qq --requirement tests/e2e/requirements.txt
 
 bench: $(VENV)/.develop ## measure what a run costs beside its agents
 	$(BIN)/python -m benchmarks.overhead
@@ -64,4 +66,4 @@ lock: ## resolve afresh within the bounds of pyproject.toml and write the locked
 	rm -rf $(VENV)-lock
 
 clean: ## remove what these targets made
-	rm -rf $(VENV) $(VENV)-lock build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lock tests/e2e/.venv build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
