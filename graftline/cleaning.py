@@ -83,7 +83,7 @@ async def clean_up(run: RunFolder, discard: Collection[str], here: Repository | 
     A kill leaves a state in which it can be done again.
     """
     _require_end(run)
-    lease = await Lease.acquire(run.path)  # so that nobody enters the run meanwhile
+    lease = await Lease.acquire(run.path, passing=True)  # so that nobody enters the run meanwhile
     try:
         _require_end(run, is_ours=True)  # somebody may have entered it, and died, in between
         plan = await _plan(run, discard, here)

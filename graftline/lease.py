@@ -20,11 +20,13 @@ from graftline.process import ProcessIdentity, is_alive, this_process
 
 PATIENCE_SECONDS = 1.0
 """Who only looks whether a lease is held holds it for a moment."""
+PASSING_SECONDS = 60.0
+"""Who looks after what a dead process left of a run, or cleans it up, lets go of it when that is done."""
 POLL_SECONDS = 0.05
 
 
 class Holder(BaseModel):
-    """Who took the lease last, as `lease.json` in the run's folder says."""
+    """Who took the lease last, as `lease.json` in the run's folder says; a `passing` one does not carry the run out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,6 +35,7 @@ class Holder(BaseModel):
     started: str
     host: str
     since: AwareDatetime
+    passing: bool = False
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}, since {self.since:%Y-%m-%d %H:%M:%S} UTC"
@@ -53,16 +56,22 @@ class Lease:
         self._lock = lock
 
     @classmethod
-    async def acquire(cls, folder: Path) -> "Lease":
+    async def acquire(cls, folder: Path, *, passing: bool = False) -> "Lease":
         """Take the lease of the run with this folder, which is made when missing.
+
+        Who is to carry the run out waits for a `passing` holder to be done.
 
         Raises:
             RunBusyError: somebody else holds it; the message says who.
         """
         lock = FileLock(_lock_file(make_folder(folder)))
-        with anyio.move_on_after(PATIENCE_SECONDS):
-            while not lock.try_acquire():  # noqa: ASYNC110  the holder may be another process
-                await anyio.sleep(POLL_SECONDS)
+        begun = anyio.current_time()
+        while not lock.try_acquire():
+            holder = _read(folder)
+            is_soon_free = holder is not None and holder.passing and not passing
+            if anyio.current_time() - begun >= (PASSING_SECONDS if is_soon_free else PATIENCE_SECONDS):
+                break
+            await anyio.sleep(POLL_SECONDS)
         before = _read(folder)
         if not lock.is_held:
             raise RunBusyError(
@@ -77,6 +86,7 @@ class Lease:
                 started=process.started,
                 host=socket.gethostname(),
                 since=datetime.now(UTC),
+                passing=passing,
             )
             write_file(_record_file(folder), holder.model_dump_json().encode())
         except BaseException:

@@ -62,17 +62,18 @@ async def enter_run(
     return run
 
 
-async def reopen_run(folder: RunFolder, environ: Mapping[str, str]) -> Run:
+async def reopen_run(folder: RunFolder, environ: Mapping[str, str], *, passing: bool = False) -> Run:
     """A run as it was pinned and as its records stand; what a dead process left of it was ended and kept before.
 
-    Its tests and agents are not looked for: it can be read, closed and changed, not carried out.
+    Its tests and agents are not looked for: it can be read, closed and changed, not carried out. `passing` says that
+    the caller lets go of it soon, so that whoever wants to carry it out waits for that.
 
     Raises:
         RunBusyError: another process carries it out.
         UserError: it was never pinned, was cleaned up, or its records cannot be read.
     """
     pinned = read_pinned(folder)
-    lease = await Lease.acquire(folder.path)
+    lease = await Lease.acquire(folder.path, passing=passing)
     try:
         journal = Journal.open(folder.journal, fence=lease.check)
         is_dead = is_unended(folder)
@@ -98,7 +99,7 @@ async def look_after_dead_runs(environ: Mapping[str, str]) -> tuple[str, ...]:
     said: list[str] = []
     for folder in find_dead(state_place(environ)):
         try:
-            run = await reopen_run(folder, environ)
+            run = await reopen_run(folder, environ, passing=True)
         except (RunBusyError, RepositoryError):  # somebody else was faster; there is nothing to keep its work for
             continue
         except GraftlineError as error:

@@ -1,5 +1,6 @@
 """The lease: one process carries out a run, whoever dies lets go of it, and nobody writes into a run taken over."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from graftline import lease as lease_module
 from graftline.errors import LeaseLostError, RunBusyError
 from graftline.lease import Lease, holder_of
 from graftline.process import this_process
@@ -54,6 +56,22 @@ async def test_a_second_holder_in_the_same_process_is_refused_too(tmp_path: Path
     again = await Lease.acquire(tmp_path)
     assert (lease.holder.token, again.holder.token, again.holder.process) == (1, 2, this_process())
     again.release()
+
+
+async def test_who_is_to_carry_a_run_out_waits_for_somebody_who_looks_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_module, "PATIENCE_SECONDS", 0.0)
+    passing = await Lease.acquire(tmp_path, passing=True)
+    with pytest.raises(RunBusyError):
+        await Lease.acquire(tmp_path, passing=True)
+    entering = asyncio.create_task(Lease.acquire(tmp_path))
+    await asyncio.wait({entering}, timeout=3 * lease_module.POLL_SECONDS)
+    assert not entering.done()
+    passing.release()
+    entered = await entering
+    assert (entered.holder.token, entered.holder.passing) == (2, False)
+    entered.release()
 
 
 async def test_a_killed_holder_lets_go(tmp_path: Path) -> None:
