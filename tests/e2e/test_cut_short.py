@@ -54,7 +54,7 @@ SETTINGS = {
 # Longer than the slowest CLI takes to its first word while all of them start on a busy machine.
 SILENCE = {"GRAFTLINE_TIMEOUTS__OUTPUT_STALL_SECONDS": "60"}
 SPARED = "spared"
-"""A task that would start once another one has made room for it."""
+"""A task that would start once the key of its CLI has been refused."""
 
 
 def works(cli: Cli) -> str:
@@ -77,7 +77,14 @@ def plan() -> str:
     agents = {works(cli): cli for cli in CLIS} | {refused(cli): cli for cli in CLIS} | {SPARED: CLAUDE}
     first = [works(cli) for cli in CLIS]
     tasks = [
-        {"id": task, "agent": cli.profile, "depends_on": [] if task in first else first} for task, cli in agents.items()
+        {
+            "id": task,
+            "agent": cli.profile,
+            "depends_on": [] if task in first else first,
+            # So that the last one waits for the one before it of the same CLI, however that ends.
+            "writes": [f"{cli.type}.txt"],
+        }
+        for task, cli in agents.items()
     ]
     front = json.dumps({"version": "1", "title": "Cut short", "tasks": tasks})
     prompts = [f"## {task}\n\nDO-{task}.\n" for task in agents]
