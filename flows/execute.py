@@ -68,8 +68,8 @@ async def run_node(
     failures = count_own_attempts(run.folder, task_id)
     while True:
         stuck = unanswered(run, task_id, base.key)
-        if stuck is not None and not await ask_person(run, stuck):
-            return await record_end(run, task_id, left_alone(run, stuck))
+        if stuck is not None and (why := await ask_person(run, stuck)):
+            return await record_end(run, task_id, left_alone(run, stuck, why))
         async with slots.hold(spec):
             if run.stop_reason:
                 return await skipped(run, task_id, f"{NOT_STARTED}{run.stop_reason}", edges)
@@ -108,9 +108,8 @@ async def record_end(run: Run, task_id: str, state: State[Attempted]) -> State[A
     return state
 
 
-def left_alone(run: Run, stuck: AttemptRecord) -> State[Attempted]:
+def left_alone(run: Run, stuck: AttemptRecord, why: str) -> State[Attempted]:
     """The end of a plan task whose question nobody has answered."""
-    why = run.stop_reason or f"nobody answered within {run.settings.timeouts.answer_seconds:g} s"
     record = stuck.model_copy(update={"detail": f"{why}: {stuck.detail}"})
     return Failed(message=record.detail, data=AttemptFailedError(run.id, record))
 

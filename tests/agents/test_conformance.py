@@ -21,6 +21,7 @@ from graftline.agents.notices import Notice
 from graftline.agents.outcome import AgentOutcome, OutcomeKind
 from graftline.errors import CannotRunError
 from graftline.process import Ending, Limits, ProcessIdentity, ProcessResult
+from graftline.stalls import StallLimit
 from tests.agents.stands import STANDS
 from tests.agents.stands.cases import CASES
 from tests.agents.stands.stand import SECRET, Recorded, Stand
@@ -227,7 +228,8 @@ async def test_version_that_nobody_tried_is_told_and_no_reason_to_refuse(stage: 
 async def test_silence_ends_only_agents_that_report_what_they_do(stage: Stage) -> None:
     # A program that works for long without a word is no worse for it.
     stage.play("time.sleep(3)")
-    outcome = await stage.call(replace(PATIENT, stall_seconds=0.5))
+    never = StallLimit(0.5, lambda: None, "it had done nothing")
+    outcome = await stage.call(replace(PATIENT, stall_seconds=0.5, stalls=(never,)))
     expected = OutcomeKind.OK if not stage.backend.capabilities.converses else OutcomeKind.STALLED
     assert outcome.kind is expected
 

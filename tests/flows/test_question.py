@@ -7,6 +7,7 @@ from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
+from prefect.states import Cancelling
 
 from graftline.journal import EventKind
 from graftline.ledger import Ledger
@@ -146,6 +147,19 @@ async def test_a_question_that_nobody_answers_fails_its_task(project: Project) -
     assert built.report.state is RunState.FAILED
     assert built.tasks["stuck"].reason == "attempt 1: stuck: nobody answered within 1 s: why?"
     assert [one.data["text"] for one in built.of(EventKind.QUESTION_ASKED)] == ["why?"]
+
+
+async def test_a_person_may_cancel_a_question(project: Project) -> None:
+    project.configure({"stuck": ask("why?")}, {}, {})
+    run_id = await project.schedule([task("stuck")])
+    building = asyncio.create_task(project.enter(run_id))
+    async with get_client() as client:
+        waiting = await paused(client, await asked(project, run_id))
+        await client.set_flow_run_state(waiting.id, Cancelling())
+        built = await building
+
+    assert built.tasks["stuck"].reason == "attempt 1: stuck: a person cancelled the question: why?"
+    assert built.report.state is RunState.FAILED
 
 
 async def test_a_run_that_is_stopped_waits_for_nobody(project: Project) -> None:

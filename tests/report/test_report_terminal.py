@@ -71,7 +71,7 @@ def test_nothing_foreign_reaches_the_terminal_as_a_control_or_a_line_of_its_own(
     assert "[bold]a[/nonsense]" in output
     assert ":smile:" in output
     assert not {character for character in output if character < " " and character != "\n"}
-    assert len(output.splitlines()) == 17
+    assert len(output.splitlines()) == 19
 
 
 def test_colour_is_used_on_a_terminal_and_not_when_it_is_unwanted(
