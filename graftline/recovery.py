@@ -121,7 +121,8 @@ async def _finish(run: Run, started: Entry, entries: Sequence[Entry]) -> None:
     )
     if record is not None:
         await _complete(run, place, record, entries)
-        await remove_worktree(worktree)
+        if not _is_gone_on_with(run, place, entries):
+            await remove_worktree(worktree)
     elif worktree.is_whole:
         spec, key = run.plan.task(place.task), str(started.data["key"])
         agent = run.agent(spec)
@@ -135,6 +136,12 @@ async def _finish(run: Run, started: Entry, entries: Sequence[Entry]) -> None:
             await conclude_attempt(run, ask, place, worktree, outcome, max(0.0, seconds))
     elif not was_called:  # killed while it was cut: nobody has worked in it
         await remove_worktree(worktree)
+
+
+def _is_gone_on_with(run: Run, place: Place, entries: Sequence[Entry]) -> bool:
+    """Whether a later attempt was at work in the same worktree: what it left there is in no record yet."""
+    others = (_place_of(run, entry) for entry in _of(entries, EventKind.ATTEMPT_STARTED))
+    return any(other.worktree == place.worktree and other.number > place.number for other in others)
 
 
 async def _complete(run: Run, place: Place, record: AttemptRecord, entries: Sequence[Entry]) -> None:

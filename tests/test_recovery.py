@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graftline.agents.environment import PROMPT_FILE_VARIABLE, prompt_file
-from graftline.agents.outcome import OutcomeKind
-from graftline.attempt import Ask, Place, heal_place, perform_attempt, reserve_place
+from graftline.agents.outcome import OutcomeKind, Usage
+from graftline.attempt import Ask, Place, conclude_attempt, heal_place, interrupted, perform_attempt, reserve_place
 from graftline.caps import Cap, Reservation, Scope
+from graftline.git.worktrees import Worktree
 from graftline.journal import Entry, EventKind, listening
 from graftline.lease import Lease
 from graftline.ledger import NextCall, Role
@@ -145,6 +146,35 @@ async def test_agents_are_ended_with_what_they_started_and_their_work_is_kept(of
     assert find_dead(state_place(os.environ)) == []
     assert untold_runs(state_place(os.environ)) == [left.run.folder], "the Prefect server is told when it is up"
     assert await look_after_dead_runs(os.environ) == ()
+
+
+async def test_what_an_attempt_left_that_went_on_in_anothers_worktree_is_kept(offline_project: Project) -> None:
+    left = await leave_in_the_middle(offline_project)
+    run, spec = left.run, left.run.plan.task("a")
+    ask = Ask(spec=spec, base=run.base, key="key", prompt="")
+    worktree = Worktree.at(left.place.worktree, run.base)
+    await conclude_attempt(run, ask, left.place, worktree, interrupted(run.agent(spec), Usage()), 1.0)
+    second = await reserve_place(run, "a", run.base, continues=left.place.number)
+    run.journal.append(
+        EventKind.ATTEMPT_STARTED,
+        task="a",
+        attempt=second.number,
+        backend="command",
+        round=0,
+        base=run.base,
+        key="key",
+        continues=left.place.number,
+    )
+    make_folder(second.folder)
+    (second.worktree / "rest.txt").write_text("the rest\n")
+    run.lease.release()
+
+    await look_after_dead_runs(os.environ)
+
+    assert await run.hub.changed_paths(run.base, second.salvage_ref) == ("half.txt", "rest.txt")
+    record = read_record(second.folder)
+    assert record is not None
+    assert (record.outcome, record.continues) == (OutcomeKind.INTERRUPTED, left.place.number)
 
 
 async def test_a_process_that_only_has_the_number_of_an_agent_is_left_alone(offline_project: Project) -> None:
