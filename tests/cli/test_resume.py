@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from graftline.journal import FORMAT
 from graftline.lease import holder_of
 from graftline.report.files import read_report
 from graftline.report.model import RunState
@@ -230,7 +231,7 @@ def test_a_run_of_a_newer_graftline_is_refused_and_stops_no_other(served_project
     finish(process)
     (folder,) = runs(served_project)
     journal = folder.journal.read_text()
-    folder.journal.write_text(journal.replace('"format":1', '"format":999', 1))
+    folder.journal.write_text(journal.replace(f'"format":{FORMAT}', '"format":999', 1))
 
     refused = served_project.run("resume", folder.id)
     assert (refused.code, "was written by a newer graftline (journal format 999" in refused.stderr) == (2, True)
