@@ -110,9 +110,10 @@ def scenario(server: ModelServer) -> dict[str, object]:
     return {
         "scenarios": [
             {"match": COMMAND, "without_tools": True, "turns": [{"hang": True}]},
-            {"match": KILLED, "turns": [change("begun", "half done"), wait, {"hang": True}]},
-            {"match": ORPHANED, "turns": [{"hang": True}]},
+            # The latest first: a CLI may send prompts that got no answer as one with the next.
             {"match": SILENT, "turns": [change("half done", "done"), {"text": "done"}]},
+            {"match": ORPHANED, "turns": [{"hang": True}]},
+            {"match": KILLED, "turns": [change("begun", "half done"), wait, {"hang": True}]},
             *(begin(cli) for cli in CLIS),
             *({"match": f"DO-{refused(cli)}.", "turns": [{"error": "auth"}]} for cli in CLIS),
         ]
