@@ -108,7 +108,8 @@ def _items(content: _Content) -> Iterator[Item]:
         output = result.get("output") if isinstance(result, dict) else None
         yield Item(Role.TOOL, output if isinstance(output, str) else json.dumps(result))
     if content.text:
-        yield Item(Role.CONTEXT if results else Role.USER, content.text)
+        # Also where it rides along with a tool's result: so does the next prompt of a session that was cut short there.
+        yield Item(Role.USER, content.text)
 
 
 def whole_reply(reply: Reply) -> JsonObject:
