@@ -101,7 +101,7 @@ def scenario(server: ModelServer) -> dict[str, object]:
 
     def begin(cli: Cli) -> dict[str, object]:
         write = {"write": {"path": f"{cli.type}.txt", "content": "begun\n"}}
-        return {"match": first_prompt(cli), "turns": [{"text": first_words(cli), "tools": [write]}, {"hang": True}]}
+        return {"match": first_prompt(cli), "turns": [{"tools": [write]}, {"hang": True}]}
 
     def change(old: str, new: str) -> dict[str, object]:
         return {"tools": [{"bash": f"sed -i 's/{old}/{new}/' *.txt"}]}
@@ -123,11 +123,6 @@ def scenario(server: ModelServer) -> dict[str, object]:
 def first_prompt(cli: Cli) -> str:
     """What only the prompt of the CLI's first task holds."""
     return f"DO-{works(cli)}."
-
-
-def first_words(cli: Cli) -> str:
-    """What its agent says in the first attempt."""
-    return f"The first words of {cli.type}."
 
 
 def is_in(namespace: str, scenario: str, turn: int, ending: Ending, record: RequestRecord) -> bool:
@@ -253,7 +248,8 @@ def test_an_agent_that_is_cut_short_goes_on_in_its_session(resumed: Resumed, cli
     ]
     assert len({record.session_id for record in records}) == 1
     last = next(filter(partial(is_in, cli.type, SILENT, 1, Ending.ANSWERED), resumed.requests))
-    said = (first_prompt(cli), first_words(cli), KILLED, ORPHANED, SILENT)
+    # What the agent said right before it was killed need not be there: CLIs write their sessions down a bit later.
+    said = (first_prompt(cli), KILLED, ORPHANED, SILENT)
     assert [last.text.count(words) for words in said] == [1] * len(said), "its task, and that it is to go on"
 
 
