@@ -30,7 +30,7 @@ $(VENV)/.runtime: $(VENV)/.pip pyproject.toml requirements.lock
 
 # All that .runtime installs, and more, in one go: the package is built and its dependencies are resolved once.
 $(VENV)/.develop: $(VENV)/.pip pyproject.toml requirements.lock
-	$(PIP) install $(CONSTRAINTS) --editable . --group lint --group types --group test
+	$(PIP) install $(CONSTRAINTS) --editable '.[openai]' --group lint --group types --group test
 	touch $(VENV)/.runtime $@
 
 demo: $(VENV)/.runtime ## run a plan end to end with a scripted agent: no key, no agent CLI, no server of yours

@@ -22,7 +22,7 @@ from graftline.errors import GraftlineError, UnknownRunError, UserError
 from graftline.private_files import write_file, writing
 
 # Raised whenever an older graftline would misread the file, which includes every new kind of event.
-FORMAT = 2
+FORMAT = 3
 
 
 class EventKind(StrEnum):
@@ -30,6 +30,12 @@ class EventKind(StrEnum):
 
     RUN_PREPARED = "run-prepared"
     PLAN_NOTED = "plan-noted"
+    PLAN_PROPOSED = "plan-proposed"
+    PLAN_SETTLED = "plan-settled"
+    PLAN_PATCHED = "plan-patched"
+    APPROVAL_ASKED = "approval-asked"
+    APPROVAL_GIVEN = "approval-given"
+    RUN_SUSPENDED = "run-suspended"
     ATTEMPT_STARTED = "attempt-started"
     PROCESS_STARTED = "process-started"
     PROVIDER_WAITED_FOR = "provider-waited-for"

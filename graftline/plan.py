@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from graphlib import TopologicalSorter
 from heapq import heappop, heappush
@@ -117,6 +118,14 @@ Priority = Annotated[
 ]
 
 
+class Size(StrEnum):
+    """How much work a task is expected to be; estimates go by it."""
+
+    SMALL = "small"
+    MEDIUM = "medium"
+    LARGE = "large"
+
+
 class TaskSpec(BaseModel):
     """One node of the plan: what an agent is asked to do, and within which limits."""
 
@@ -126,6 +135,9 @@ class TaskSpec(BaseModel):
     prompt: Prompt = Field(description="What the agent is asked to do; reaches it verbatim")
     title: OneLine = Field(default="", description="One line for people; the id when left out")
     depends_on: tuple[TaskId, ...] = Field(default=(), description="Tasks whose merged work this one starts from")
+    after: tuple[TaskId, ...] = Field(
+        default=(), description="Tasks this one waits for without building on their success, such as likely conflicts"
+    )
     writes: tuple[Pattern, ...] = Field(
         default=(),
         description="Files, folders or globs this task changes, from the repository's root; empty = unknown",
@@ -136,6 +148,7 @@ class TaskSpec(BaseModel):
     labels: tuple[Label, ...] = Field(
         default=(), description="What kind of work it is; `[models] labels` says which tier does it"
     )
+    size: Size | None = Field(default=None, description="How much work it is expected to be: small, medium or large")
     tests: tuple[TestName, ...] = Field(default=(), description="Tests (paths or ids) that must be green for this task")
     acceptance: dict[FilePath, Text] = Field(default_factory=dict, description="Acceptance test files: path to content")
     priority: Priority = 0

@@ -23,7 +23,19 @@ from graftline.store import RunFolder
 RECORD_NAME = "record.json"
 KEY_FIELDS = frozenset({"id", "prompt", "depends_on", "writes", "read_only", "agent", "tier", "tests", "acceptance"})
 """Fields of a task that make it another task when they change."""
-FREE_FIELDS = frozenset({"title", "labels", "priority", "timeout_seconds", "max_retries", "concurrency_group", "env"})
+FREE_FIELDS = frozenset(
+    {
+        "title",
+        "after",
+        "size",
+        "labels",
+        "priority",
+        "timeout_seconds",
+        "max_retries",
+        "concurrency_group",
+        "env",
+    }
+)
 """Fields that say how it is run or shown; finished work stays valid when they change."""
 
 

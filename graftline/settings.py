@@ -56,6 +56,32 @@ class ModelSettings(Section):
         return escalation
 
 
+class PlannerSettings(Section):
+    """[planner]: who turns a request into a plan, and what a person gets to decide of it."""
+
+    provider: Literal["auto", "anthropic", "openai", "agent"] = Field(
+        default="auto", description="Whose model plans: an API with a key, or an agent CLI in read-only mode"
+    )
+    model: str = Field(default="", description="Model that plans; empty: the provider's default")
+    agent: str = Field(
+        default="", description="Profile or type that `agent` asks; empty: the first installed of those that can"
+    )
+    base_url: str = Field(default="", description="Address of the API; empty: the provider's own variable or address")
+    max_replan_attempts: int = Field(
+        default=3, ge=0, description="How often a plan with problems goes back to the planner"
+    )
+    critic: bool = Field(default=False, description="Have a second call look for problems, and the plan revised once")
+    context_tokens: int = Field(default=16_000, ge=1_000, description="What the planner is shown of the repository")
+    output_tokens: int = Field(default=32_000, ge=1_000, description="The most that one answer of the planner may take")
+    approve: bool = Field(default=False, description="A person approves the plan before an agent starts")
+    patch: bool = Field(
+        default=True, description="Ask for a plan patch, once, when a task of a planned run has failed for good"
+    )
+    patch_usd: float = Field(
+        default=1.0, ge=0, description="Expected cost up to which a plan patch needs nobody's approval"
+    )
+
+
 class LimitSettings(Section):
     """[limits]: what holds across all runs of one Prefect server."""
 
@@ -78,6 +104,7 @@ class TimeoutSettings(Section):
     answer_seconds: float = Field(
         default=86400, gt=0, description="How long a question of an agent waits for an answer"
     )
+    approval_seconds: float = Field(default=604_800, gt=0, description="How long a plan waits for its approval")
 
 
 class ProviderSettings(Section):
@@ -174,6 +201,7 @@ class Settings(Section):
     agent: AgentSettings = AgentSettings()
     agents: dict[str, AnyProfile] = Field(default_factory=dict, description="Named agent profiles")
     models: ModelSettings = ModelSettings()
+    planner: PlannerSettings = PlannerSettings()
     limits: LimitSettings = LimitSettings()
     timeouts: TimeoutSettings = TimeoutSettings()
     provider: ProviderSettings = ProviderSettings()

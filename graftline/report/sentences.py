@@ -36,6 +36,7 @@ _LEVELS = {
     EventKind.AGENT_PROGRESS: logging.DEBUG,
     EventKind.AGENT_LOOPING: logging.WARNING,
     EventKind.QUESTION_ASKED: logging.WARNING,
+    EventKind.APPROVAL_ASKED: logging.WARNING,
     EventKind.WARNING: logging.WARNING,
     EventKind.COST_WARNING: logging.WARNING,
     EventKind.CAP_REACHED: logging.WARNING,
@@ -54,6 +55,10 @@ def _tier(data: Data) -> str:
 def _seconds(data: Data) -> str:
     seconds = data.get("seconds")
     return duration(seconds) if isinstance(seconds, float | int) else ""
+
+
+def _comment(data: Data) -> str:
+    return f" ({data['comment']})" if data.get("comment") else ""
 
 
 def _cap(data: Data) -> str:
@@ -101,6 +106,14 @@ def _argv(value: JsonValue) -> str:
 _SENTENCES: dict[EventKind, Callable[[Data], str]] = {
     EventKind.RUN_PREPARED: lambda data: f"run {data['name']}: {data['tasks']} tasks from {data['target']}",
     EventKind.PLAN_NOTED: lambda data: f"note: {data['text']}",
+    EventKind.PLAN_PROPOSED: lambda data: (
+        f"plan {data['number']} by the {data['by']}: {data['title']}: {_names(data['tasks'])}"
+    ),
+    EventKind.APPROVAL_ASKED: lambda data: f"{data['what']} {data['number']} waits for a person's approval",
+    EventKind.APPROVAL_GIVEN: lambda data: f"{data['what']} {data['number']}: {data['decision']}{_comment(data)}",
+    EventKind.RUN_SUSPENDED: lambda data: f"suspended, no process is left: {data['reason']}",
+    EventKind.PLAN_SETTLED: lambda data: f"goes by the plan: {_names(data['tasks'])}",
+    EventKind.PLAN_PATCHED: lambda data: f"the plan was patched: {data['reason']}; {_names(data['changes'])}",
     EventKind.ATTEMPT_STARTED: lambda data: f"started with {data['backend']}{_tier(data)}",
     EventKind.PROCESS_STARTED: lambda data: f"{data['what']} runs as process {data['pid']}",
     EventKind.PROVIDER_WAITED_FOR: lambda data: (
