@@ -30,12 +30,12 @@ MAX_MENTIONS = 50
 MESSAGE_CHARS = 2_000
 _SATURATION, _LENGTH_SHARE = 1.2, 0.75  # k1 and b of BM25, at their usual values
 _COMMON_WORDS = """
-    a about add added after all also an any are as at be because been before being but by can could did do does doing
-    done fix fixed fixes fixing for from had has have how i if in into is it its just like make makes may more most must need
-    needs new no not now of on one only or other our out over same set should so some such support than that the their
-    them then there these they this those to too up update updated updates use used uses using very via was we were what
-    when where which while who why will with without would you your allow change changed changes improve remove removed
-    removes
+    a about add added after all allow also an any are as at be because been before being but by can change changed
+    changes could did do does doing done fix fixed fixes fixing for from had has have how i if improve in into is it
+    its just like make makes may more most must need needs new no not now of on one only or other our out over
+    remove removed removes same set should so some such support than that the their them then there these they this
+    those to too up update updated updates use used uses using very via was we were what when where which while who
+    why will with without would you your
 """
 COMMON_WORDS = frozenset(word for common in _COMMON_WORDS.split() for word in words_of(common))
 _FILE_NAME = re.compile(r"[\w.\-/]*\w\.[A-Za-z]\w{0,4}\b")
