@@ -17,7 +17,7 @@ from graftline.planning.index import RepositoryIndex
 from graftline.planning.ranking import rank_files
 from graftline.planning.repository_map import map_files
 from graftline.planning.sections import Section
-from graftline.planning.signals import request_words
+from graftline.planning.signals import Corpus, request_words
 from graftline.planning.tracked import MAX_BYTES
 from graftline.text import plain_line, plain_text
 
@@ -54,7 +54,7 @@ def build_context(
 ) -> Context:
     """What a planner is shown of a commit for a request, in at most `max_tokens`."""
     room = max_tokens * CHARS_PER_TOKEN
-    ranked = rank_files(request, index=index, history=history)
+    ranked = rank_files(request, corpus=Corpus(index), history=history)
     files = ranked[:MAX_FILES]
     likely = ranked[:LIKELY_FILES]
     texts = _Texts(repository, index)
@@ -116,7 +116,7 @@ def _commands(index: RepositoryIndex, texts: _Texts) -> Section:
 
 
 def _instructions(index: RepositoryIndex, texts: _Texts, room: int, notes: list[str]) -> str:
-    """What the repository tells agents, each file in a section of its own; one that stands there twice is shown once."""
+    """What the repository tells agents, each file in a section of its own; the same content only once."""
     sections = []
     seen: set[str] = set()
     for path in INSTRUCTION_FILES:

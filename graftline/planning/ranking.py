@@ -12,7 +12,6 @@ from types import MappingProxyType
 
 from graftline.planning import signals
 from graftline.planning.history import History
-from graftline.planning.index import RepositoryIndex
 from graftline.planning.signals import Corpus, Scores
 
 SEEDS = 20
@@ -21,22 +20,21 @@ NOT_CODE = 0.6
 WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
         "text": 1.0,
-        "names": 0.2,
-        "path": 0.7,
+        "names": 0.5,
+        "path": 1.0,
         "own_name": 0.2,
-        "mention": 0.7,
-        "definition": 0.4,
-        "use": 0.4,
+        "mention": 1.4,
+        "definition": 0.5,
+        "use": 1.0,
         "messages": 0.8,
         "recency": 0.5,
     }
 )
-COMPANY_WEIGHTS: Mapping[str, float] = MappingProxyType({"company": 0.3, "references": 0.2, "twins": 0.2})
+COMPANY_WEIGHTS: Mapping[str, float] = MappingProxyType({"company": 0.3, "references": 0.35, "twins": 0.2})
 
 
-def rank_files(request: str, *, index: RepositoryIndex, history: History) -> tuple[str, ...]:
+def rank_files(request: str, *, corpus: Corpus, history: History) -> tuple[str, ...]:
     """The paths of the files that a request may be about, best first; files that nothing speaks for are left out."""
-    corpus = Corpus(index)
     words = signals.request_words(request)
     names = signals.code_names(request)
     scores = _sum(

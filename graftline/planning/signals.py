@@ -73,8 +73,10 @@ class Corpus:
                 folder_words[folder] = count_words(folder.replace("-", "_"))
             own = words_of(_stem(name).replace("-", "_"))
             self.own_words.append(frozenset(own))
-            counts = folder_words[folder] + Counter(own) + Counter(own)  # its own name says more than its folders'
-            self.path_lengths.append(counts.total())
+            counts = dict(folder_words[folder])
+            for word in own:
+                counts[word] = counts.get(word, 0) + 2  # a file's name says more than its folders'
+            self.path_lengths.append(sum(counts.values()))
             for word, count in counts.items():
                 self.path_words.setdefault(word, {})[place] = count
         self.definers: dict[str, list[int]] = {}
