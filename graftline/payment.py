@@ -97,7 +97,7 @@ async def _reserve(run: Run, call: NextCall, backend: AgentBackend) -> Reservati
 
 def _concurrent(run: Run) -> int:
     """How many calls of a run may share what is left."""
-    return max(1, min(run.settings.agent.max_concurrent, len(run.plan.tasks)))
+    return max(1, min(run.settings.agent.max_concurrent, len(run.pinned.tasks)))
 
 
 def _priced(settings: Settings, call: NextCall, outcome: AgentOutcome) -> tuple[Usage, CostSource]:
