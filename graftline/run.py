@@ -136,6 +136,11 @@ class Run:
 
         return record
 
+    @property
+    def concurrent_calls(self) -> int:
+        """How many calls may share what is left of the money."""
+        return max(1, min(self.settings.agent.max_concurrent, len(self.pinned.tasks)))
+
     def claim_retry(self) -> bool:
         """Take one of the run's extra attempts, if any is left."""
         if self.retries_claimed >= self.settings.retries.max_per_run:
