@@ -144,7 +144,7 @@ def _holds_no_work(entries: list[Entry]) -> bool:
 
 
 def _check_tasks(pinned: PinnedRun, discard: Collection[str]) -> None:
-    known = {spec.id for spec in pinned.plan.tasks}
+    known = {spec.id for spec in pinned.tasks}
     if unknown := sorted(set(discard) - known):
         names = ", ".join(map(repr, unknown))
         raise UnknownRunError(f"run {pinned.name} has no task {names}; it has {', '.join(sorted(known))}")

@@ -25,10 +25,10 @@ from graftline.preflight import (
     LoadBlocks,
     agents_of_blocks,
     check_disk,
+    check_plan,
     check_request,
     check_tools,
     no_blocks,
-    probe_agents,
 )
 from graftline.process import this_process
 from graftline.records import count_extra_attempts
@@ -119,12 +119,14 @@ def take_changes(run: Run, today: Today) -> None:
     """
     for change in find_changes(run.pinned, today):
         run.journal.append(EventKind.PLAN_NOTED, text=f"taken over: {change}")
-    run.pinned = run.pinned.model_copy(
-        update={"plan": today.plan or run.pinned.plan, "settings": public_dump(today.settings)}
-    )
-    write_pinned(run.folder, run.pinned)
-    run.graph = graph_of(run.plan)
     run.settings = today.settings
+    run.pinned = run.pinned.model_copy(
+        update={"given": today.plan or run.pinned.given, "settings": public_dump(today.settings)}
+    )
+    if today.plan is not None and run.settled is not None:
+        run.adopt(today.plan)
+    else:
+        write_pinned(run.folder, run.pinned)
 
 
 def change_cap(run: Run, max_usd: float, *, keep: bool) -> None:
@@ -146,8 +148,8 @@ async def _begin(request: BuildRequest, run_id: str, environ: Mapping[str, str],
     checked = await check_request(request, environ, load_blocks=load_blocks)
     store = repository_store(state_directory(environ), str(checked.repository.common_dir))
     folder = store.run(run_id)
-    plan = checked.manifest.plan
-    name = run_name(plan.title, run_id)
+    given = checked.manifest.plan if checked.manifest is not None else None
+    name = run_name(given.title if given is not None else request.title, run_id)
     await check_result_branch(checked.repository, f"{checked.settings.git.branch_prefix}/{name}")
     lease = await Lease.acquire(folder.path)
     try:
@@ -168,7 +170,8 @@ async def _begin(request: BuildRequest, run_id: str, environ: Mapping[str, str],
             target=checked.target.branch,
             base=checked.target.commit,
             created=datetime.now(UTC),
-            plan=plan,
+            given=given,
+            plan=None if checked.settings.planner.approve else given,
             settings=public_dump(checked.settings),
             notes=checked.notes,
         )
@@ -189,14 +192,14 @@ async def _enter_again(folder: RunFolder, environ: Mapping[str, str], load_block
     run = await reopen_run(folder, environ)
     try:
         run.is_entered_again = True
-        names = agents_of_blocks(run.pinned.request, run.repository, environ, plan=run.plan)
+        names = agents_of_blocks(run.pinned.request, run.repository, environ, plan=run.pinned.plan)
         today = read_today(run.pinned, run.repository, environ, blocks=await load_blocks(names))
         run.settings = _with_secrets(run.settings, today.settings)
         tracked, run.tree_bytes = await anyio.to_thread.run_sync(list_files, run.repository, run.base)
         run.test_command = find_test_command(run.settings.test, run.repository.path, environ, tracked=tracked)
         run.test_tools = "" if run.test_command is None else await check_tools(run.test_command, environ)
-        await probe_agents(run.plan, run.settings, environ)
-        check_disk(run.tree_bytes, len(run.plan.tasks), run.settings, environ)
+        await check_plan(run.pinned.plan, run.settings, environ)
+        check_disk(run.tree_bytes, len(run.pinned.tasks), run.settings, environ)
         _sign(run)
         for change in find_changes(run.pinned, today):
             text = f"changed since the run began, and not taken over: {change}; `graftline resume --yes` would"
@@ -224,7 +227,7 @@ def _sign(run: Run) -> None:
         name=run.pinned.name,
         base=run.base,
         target=run.pinned.target,
-        tasks=len(run.plan.tasks),
+        tasks=len(run.pinned.tasks),
         pid=identity.pid,
         started=identity.started,
     )
@@ -246,13 +249,13 @@ def _assemble(
         lease=lease,
         repository=repository,
         hub=hub,
-        graph=graph_of(pinned.plan),
         settings=settings,
         journal=journal,
         ledger=Ledger.open(state_directory(environ)),
         merger=Merger(hub, pinned.name),
         environ=environ,
-        retries_claimed=sum(count_extra_attempts(folder, spec.id) for spec in pinned.plan.tasks),
+        settled=graph_of(pinned.plan) if pinned.plan is not None else None,
+        retries_claimed=sum(count_extra_attempts(folder, spec.id) for spec in pinned.tasks),
     )
 
 

@@ -10,14 +10,18 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from graftline.errors import UserError
-from graftline.plan import Plan
+from graftline.plan import Plan, TaskSpec
 from graftline.private_files import write_file
 from graftline.request import BuildRequest
 from graftline.store import RunFolder
 
 
 class PinnedRun(BaseModel):
-    """`run.json`: what every entry into the run agrees on."""
+    """`run.json`: what every entry into the run agrees on.
+
+    `given` is the plan as the request had it, None for a request in words. `plan` is the one the run goes by, None
+    until it is settled: the planner has made it, and a person has approved it where that is asked for.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,9 +33,15 @@ class PinnedRun(BaseModel):
     target: str
     base: str
     created: datetime
-    plan: Plan
+    given: Plan | None = None
+    plan: Plan | None
     settings: dict[str, JsonValue]
     notes: tuple[str, ...] = ()
+
+    @property
+    def tasks(self) -> tuple[TaskSpec, ...]:
+        """The tasks of the plan; none while it is not settled."""
+        return self.plan.tasks if self.plan is not None else ()
 
 
 def read_pinned(folder: RunFolder) -> PinnedRun:

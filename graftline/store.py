@@ -129,6 +129,11 @@ class RunFolder:
         return self.path / "run.json"
 
     @property
+    def planning(self) -> Path:
+        """What the planner was asked and answered, and what it proposed."""
+        return self.path / "planning"
+
+    @property
     def results(self) -> Path:
         """Where Prefect keeps the results of plan tasks."""
         return self.path / "results"

@@ -177,12 +177,10 @@ def assemble_report(
     history = read_history(entries)
     if state is None:
         state, reason = last_word(history)
-    tasks = tuple(
-        task_report(spec, folder, history, is_over=state is not RunState.RUNNING) for spec in pinned.plan.tasks
-    )
+    tasks = tuple(task_report(spec, folder, history, is_over=state is not RunState.RUNNING) for spec in pinned.tasks)
     verification = history.verification
     tests = verification.data.get("tests") if verification else None
-    gone_on_from = {ref for spec in pinned.plan.tasks for ref in superseded(task_records(folder, spec.id))}
+    gone_on_from = {ref for spec in pinned.tasks for ref in superseded(task_records(folder, spec.id))}
     landing = history.landing
     landed = history.landed
     is_running = state is RunState.RUNNING and bool(entries)
@@ -331,7 +329,7 @@ def record_notes(pinned: PinnedRun, folder: RunFolder) -> tuple[str, ...]:
     """What was seen of the attempts' work that a person should know."""
     return tuple(
         f"{record.task} (attempt {record.number}): {note}"
-        for spec in pinned.plan.tasks
+        for spec in pinned.tasks
         for record in (*task_records(folder, spec.id), *heal_records(folder, spec.id))
         for note in record.notes
     )
