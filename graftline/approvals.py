@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from graftline.errors import Problem
-from graftline.journal import Entry, EventKind
+from graftline.journal import Entry, EventKind, Journal
 from graftline.manifest import Spelling, parse_manifest
 from graftline.plan import Plan
 
@@ -17,7 +17,6 @@ What = Literal["plan", "patch"]
 Kind = Literal["approve", "reject"]
 COMMENT_CHARS = 10_000
 PLAN_CHARS = 1_000_000
-DESCRIPTION_CHARS = 50_000
 
 CheckEdited = Callable[[Plan], Sequence[Problem]]
 """What is wrong with an edited plan beyond what is wrong with any plan."""
@@ -81,8 +80,8 @@ def decision_on(entries: Sequence[Entry], what: What, number: int) -> Decision |
     for entry in reversed(entries):
         if entry.event is EventKind.APPROVAL_GIVEN and _is_about(entry, what, number):
             kind: Kind = "approve" if entry.data["decision"] == "approve" else "reject"
-            plan = entry.data.get("plan")
-            decided = Decision(kind, str(entry.data["comment"]), plan and Plan.model_validate(plan))
+            plan = Plan.model_validate(entry.data["plan"]) if "plan" in entry.data else None
+            decided = Decision(kind, str(entry.data["comment"]), plan)
             return None if decided == Decision("reject") else decided
     return None
 
@@ -92,28 +91,25 @@ def count_asked(entries: Sequence[Entry]) -> int:
     return sum(entry.event is EventKind.APPROVAL_ASKED for entry in entries)
 
 
-def asked_data(pending: PendingApproval, run_name: str) -> dict[str, JsonValue]:
-    """What the journal keeps of it."""
-    return {
-        "what": pending.what,
-        "number": pending.number,
-        "run": run_name,
-        "form": pending.form,
-        "text": pending.text,
-        "plan": pending.plan.model_dump(mode="json", exclude_defaults=True),
-    }
+def record_asked(journal: Journal, pending: PendingApproval, run_name: str) -> None:
+    """Write down that a person is asked."""
+    journal.append(
+        EventKind.APPROVAL_ASKED,
+        what=pending.what,
+        number=pending.number,
+        run=run_name,
+        form=pending.form,
+        text=pending.text,
+        plan=_plain(pending.plan),
+    )
 
 
-def given_data(pending: PendingApproval, decision: Decision) -> dict[str, JsonValue]:
-    """What the journal keeps of a decision."""
-    plan = decision.plan and decision.plan.model_dump(mode="json", exclude_defaults=True)
-    return {
-        "what": pending.what,
-        "number": pending.number,
-        "decision": decision.kind,
-        "comment": decision.comment,
-        **({"plan": plan} if plan else {}),
-    }
+def record_decision(journal: Journal, what: What, number: int, decision: Decision) -> None:
+    """Write down what a person decided."""
+    edited = {} if decision.plan is None else {"plan": _plain(decision.plan)}
+    journal.append(
+        EventKind.APPROVAL_GIVEN, what=what, number=number, decision=decision.kind, comment=decision.comment, **edited
+    )
 
 
 def parse_edited(text: str) -> Plan:
@@ -138,6 +134,10 @@ def attended() -> Iterator[None]:
 def is_attended() -> bool:
     """Whether a person's own command carries out the run."""
     return _attended.get()
+
+
+def _plain(plan: Plan) -> JsonValue:
+    return plan.model_dump(mode="json", exclude_defaults=True)
 
 
 def _spelling_of(text: str) -> Spelling:

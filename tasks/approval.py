@@ -16,7 +16,10 @@ from pydantic import Field, ValidationError
 
 from graftline.approvals import COMMENT_CHARS, PLAN_CHARS, Kind, PendingApproval
 from graftline.tasks.people import POLL_SECONDS, response_key, send_input
+from graftline.text import fenced
 
+DESCRIPTION_CHARS = 50_000
+PROBLEM_CHARS = 4_000
 SPARE_SECONDS = 60
 """How much longer Prefect waits than we do, who end in good order; it would fail the flow run under our hands."""
 
@@ -39,6 +42,14 @@ class Approval(RunInput):
         description="To approve another plan than the one shown: all of it, as a plan file in Markdown, YAML or JSON",
         max_length=PLAN_CHARS,
     )
+
+
+def describe_form(described: str, problem: str) -> str:
+    """What stands above the form: what was wrong with the answer before, and what is to be decided, in Markdown."""
+    again = f"**That was not taken:**\n\n{fenced(problem, PROBLEM_CHARS)}\n\n" if problem else ""
+    room = DESCRIPTION_CHARS - len(again)
+    cut = described if len(described) <= room else f"{described[:room]}\n\n… the rest is left out here"
+    return again + cut
 
 
 def form_name(key: str, *, suspended: bool) -> str:
