@@ -80,7 +80,8 @@ def decision_on(entries: Sequence[Entry], what: What, number: int) -> Decision |
     for entry in reversed(entries):
         if entry.event is EventKind.APPROVAL_GIVEN and _is_about(entry, what, number):
             kind: Kind = "approve" if entry.data["decision"] == "approve" else "reject"
-            plan = Plan.model_validate(entry.data["plan"]) if "plan" in entry.data else None
+            edited = entry.data["plan"]
+            plan = None if edited is None else Plan.model_validate(edited)
             decided = Decision(kind, str(entry.data["comment"]), plan)
             return None if decided == Decision("reject") else decided
     return None
@@ -106,9 +107,13 @@ def record_asked(journal: Journal, pending: PendingApproval, run_name: str) -> N
 
 def record_decision(journal: Journal, what: What, number: int, decision: Decision) -> None:
     """Write down what a person decided."""
-    edited = {} if decision.plan is None else {"plan": _plain(decision.plan)}
     journal.append(
-        EventKind.APPROVAL_GIVEN, what=what, number=number, decision=decision.kind, comment=decision.comment, **edited
+        EventKind.APPROVAL_GIVEN,
+        what=what,
+        number=number,
+        decision=decision.kind,
+        comment=decision.comment,
+        plan=None if decision.plan is None else _plain(decision.plan),
     )
 
 
