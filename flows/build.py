@@ -8,7 +8,7 @@ from typing import Any
 
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
-from prefect.exceptions import FailedRun
+from prefect.exceptions import FailedRun, Pause
 
 from graftline.carrying import carry_through
 from graftline.closing import close, is_complete
@@ -63,12 +63,13 @@ async def carry_out(request: BuildRequest) -> State[None]:
             raise
         except BaseException as error:
             ending = error
-            if not await carry_through(is_cancelled(run)):
+            if isinstance(error, Pause) or not await carry_through(is_cancelled(run)):
                 raise
         finally:
             try:
-                # A report is written for every run that started, however it ends, and before Prefect is told anything.
-                report = close(run, ending)
+                if not isinstance(ending, Pause):  # a suspended run goes on in another process
+                    # A report is written for every run that ends, however it does, and before Prefect is told anything.
+                    report = close(run, ending)
                 await carry_through(remove_retired(run))
             finally:
                 close_run(run)

@@ -111,7 +111,9 @@ _SENTENCES: dict[EventKind, Callable[[Data], str]] = {
     EventKind.PLAN_PROPOSED: lambda data: (
         f"plan {data['number']}, from the {data['by']}: {data['title']}: {_names(data['tasks'])}"
     ),
-    EventKind.APPROVAL_ASKED: lambda data: f"{data['what']} {data['number']} waits for a person's approval",
+    EventKind.APPROVAL_ASKED: lambda data: (
+        f"{data['what']} {data['number']} waits for a person's approval: graftline approve {data['run']}"
+    ),
     EventKind.APPROVAL_GIVEN: lambda data: f"{data['what']} {data['number']}: {data['decision']}{_comment(data)}",
     EventKind.RUN_SUSPENDED: lambda data: f"suspended, no process is left: {data['reason']}",
     EventKind.PLAN_SETTLED: lambda data: f"goes by the plan: {_names(data['tasks'])}",
