@@ -15,6 +15,7 @@ from graftline.closing import close, is_complete
 from graftline.flows.execute import emit
 from graftline.flows.heal import heal
 from graftline.flows.merge import merge
+from graftline.flows.settle import settle
 from graftline.healing import is_better
 from graftline.integration import replay_candidate
 from graftline.interruption import interrupt_once
@@ -76,7 +77,9 @@ async def carry_out(request: BuildRequest) -> State[None]:
 
 
 async def pipeline(run: Run) -> None:
-    """The steps of a run, from the pinned plan to the landing."""
+    """The steps of a run, from its plan to the landing."""
+    if not await settle(run):
+        return
     await baseline(run.id)
     execute: Any = emit(run.plan)  # Prefect's types do not know that a state asked for is awaited
     await raise_defect(await execute(run.id, return_state=True))

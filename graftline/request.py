@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from graftline.plan import Plan, Text
 
+MOST_CHARACTERS = 100_000
+"""How long a request in words may be: Prefect keeps it with the run."""
+
 
 def _draw_plain_fields(schema: dict[str, Any]) -> None:
     """Take null out of the fields' schemas: the form then shows a field, and not a switch between a type and "None"."""
@@ -90,7 +93,7 @@ class BuildRequest(_Partial):
     )
     prompt: Text = Field(
         default="",
-        max_length=100_000,
+        max_length=MOST_CHARACTERS,
         title="What to build",
         description="In your own words: the planner makes a plan of it; empty with a plan file or an inline plan",
     )
