@@ -129,6 +129,11 @@ class RunFolder:
         return self.path / "run.json"
 
     @property
+    def answers(self) -> Path:
+        """What the planner was asked and answered."""
+        return self.path / "planning" / "answers"
+
+    @property
     def results(self) -> Path:
         """Where Prefect keeps the results of plan tasks."""
         return self.path / "results"
