@@ -125,7 +125,7 @@ async def _finish(run: Run, started: Entry, entries: Sequence[Entry]) -> None:
         if not _is_gone_on_with(run, place, entries):
             await remove_worktree(worktree)
     elif worktree.is_whole:
-        spec, key = run.plan.task(place.task), str(started.data["key"])
+        spec, key = run.pinned.task(place.task), str(started.data["key"])
         agent = run.agent(spec)
         # The same as when it began: its own record is not there yet.
         continuation = continuation_of(run, spec.id, key, agent) if place.continues is not None else None
@@ -162,7 +162,7 @@ async def _complete(run: Run, place: Place, record: AttemptRecord, entries: Sequ
 
 def _settle(run: Run) -> None:
     """Complete the run's open rows in the ledger: what a call that was cut off has cost, nobody knows."""
-    settle_answered(run, run.folder.answers)
+    settle_answered(run, run.folder.store.answers)
     for call in run.ledger.account(run.id).calls:
         if call.is_open:
             run.ledger.complete(call.id, Usage(), outcome=OutcomeKind.INTERRUPTED)

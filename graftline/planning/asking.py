@@ -59,7 +59,7 @@ class Answered(BaseModel):
 
 
 def asking(payer: Payer, provider: Provider, folder: Path) -> Ask:
-    """A way to ask a provider at a payer's cost; `folder` keeps the answers.
+    """A way to ask a provider at a payer's cost; `folder` keeps the answers, of whichever payer's.
 
     A question that the same model was asked before, also by a process that was killed right after, gets that answer
     again, unpaid. A provider that takes no requests for now is waited for, as `[provider]` says.
@@ -69,11 +69,13 @@ def asking(payer: Payer, provider: Provider, folder: Path) -> Ask:
 
 def settle_answered(payer: Payer, folder: Path) -> None:
     """Complete in the ledger what a process that was killed had the answer to, and had not entered yet."""
+    calls = [call for call in payer.ledger.account(payer.id).calls if call.is_open and call.role is Role.PLANNER]
+    if not calls:
+        return
     kept = {each.call: each for place in folder.glob("*.json") if (each := _read(place)) is not None}
-    for call in payer.ledger.account(payer.id).calls:
-        if call.is_open and call.role is Role.PLANNER and call.id in kept:
-            answered = kept[call.id]
-            complete(payer, call.id, call, _outcome_of(answered.answer), answered.seconds)
+    for call in calls:
+        if call.id in kept:
+            complete(payer, call.id, call, _outcome_of(kept[call.id].answer), kept[call.id].seconds)
 
 
 async def _ask(payer: Payer, provider: Provider, folder: Path, question: Question) -> Answer:
