@@ -34,6 +34,12 @@ def _within(max_chars: int) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _no_option(path: str) -> str:
+    if path.startswith("-"):
+        _break_rule("would be read as an option of the test runner")
+    return path
+
+
 def _break_rule(message: str) -> None:
     raise PydanticCustomError(RULE, "{message}", {"message": message})
 
@@ -43,7 +49,7 @@ Sentence = Annotated[Text, _within(1_000)]
 Paragraphs = Annotated[Text, _within(8_000)]
 Instructions = Annotated[Prompt, _within(20_000)]
 Place = Annotated[Pattern, _within(500)]
-TestPath = Annotated[FilePath, _within(500)]
+TestPath = Annotated[FilePath, _within(500), AfterValidator(_no_option)]
 Code = Annotated[Prompt, _within(60_000)]
 ExistingTest = Annotated[TestName, _within(500)]
 

@@ -134,10 +134,9 @@ def _shared_writes(tasks: Sequence[TaskSpec]) -> Iterator[Problem]:
             continue
         shared = next(((a, b) for a in first.writes for b in second.writes if may_overlap(a, b)), None)
         if shared is not None:
-            what = f"{shared[0]!r}" if shared[0] == shared[1] else f"{shared[0]!r} and {shared[1]!r} overlap, which"
             yield Problem(
-                f"{what} is written by {first.id!r} too, and the two may run at the same time: give each file to one "
-                "task, or make one depend on the other if it needs its work",
+                f"it writes {shared[1]!r} while {first.id!r}, which may run at the same time, writes {shared[0]!r}: give "
+                "each file to one task, or make one depend on the other if it needs its work",
                 task=second.id,
             )
 
