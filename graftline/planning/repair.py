@@ -58,17 +58,6 @@ async def ask_until_valid(
     )
 
 
-def no_answer(answer: Answer) -> tuple[Problem, ...]:
-    """Why there is nothing in an answer to judge."""
-    match answer.stop:
-        case "length":
-            return (Problem("the answer was cut off at its longest: plan fewer tasks, with shorter texts and tests"),)
-        case "refused":
-            return (Problem("there is no plan in the answer: it refuses to make one"),)
-        case "end":
-            return (Problem(answer.problem or "there is no plan in the answer"),)
-
-
 def describe_problems(problems: Sequence[Problem]) -> list[str]:
     """Problems as lines that can be shown and sent back, whatever a model has written into them."""
     lines = [plain_line(str(problem), _PROBLEM_CHARS) for problem in problems[:SHOWN_PROBLEMS]]

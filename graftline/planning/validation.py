@@ -4,7 +4,6 @@ A draft is read first (keys, types, sizes), then the tasks made of it are judged
 files of the repository. Paths are compared by their text, and letter case is ignored as some file systems do.
 """
 
-import json
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,15 +12,13 @@ from itertools import combinations
 import anyio.to_thread
 from pydantic import JsonValue, ValidationError
 
-from graftline.dependencies import Outline, find_faults
 from graftline.errors import Problem
 from graftline.paths import may_overlap
-from graftline.plan import TaskSpec
+from graftline.plan import Plan, TaskSpec
 from graftline.planning.draft import MAX_TASKS, Draft, DraftTask
 from graftline.spellings.document import Document
 from graftline.spellings.problems import KnownKeys, fault_problems, shape_problems
 
-LARGEST_DRAFT = 2_000_000
 LARGEST_SCAFFOLD = 400_000
 
 FindIgnored = Callable[[Iterable[str]], Awaitable[frozenset[str]]]
@@ -37,21 +34,20 @@ class Ground:
 
 
 def read_draft(data: Mapping[str, JsonValue]) -> Draft | tuple[Problem, ...]:
-    """A draft from what a model answered, or everything by which it is none."""
+    """A draft from what a model answered, which is bounded in size and depth; or everything by which it is none."""
+    count = len(_items(data, "tasks"))
+    if count > MAX_TASKS:  # all that may be wrong with thousands would say nothing more
+        return (Problem(f"the plan has {count} tasks; at most {MAX_TASKS}, so make fewer and larger ones"),)
     try:
-        size = len(json.dumps(data))
-        if size > LARGEST_DRAFT:
-            return (Problem(f"the plan is {size} characters long; at most {LARGEST_DRAFT} are read"),)
         return Draft.model_validate(data)
-    except RecursionError:
-        return (Problem("the plan is nested too deeply"),)
     except ValidationError as error:
         document = Document(data, "")
         known: KnownKeys = {(): Draft.model_fields, ("tasks",): DraftTask.model_fields}
-        problems = [*shape_problems(error, document, known_keys=known, spellings={})]
-        if len(_items(data, "tasks")) <= MAX_TASKS:
-            problems += fault_problems(document.with_data(_with_plain_dependencies(data)))
-        return tuple(problems)
+        plain = document.with_data(_with_plain_dependencies(data))
+        return (
+            *shape_problems(error, document, known_keys=known, spellings={}),
+            *fault_problems(plain),
+        )
 
 
 async def check_tasks(tasks: Sequence[TaskSpec], ground: Ground) -> tuple[Problem, ...]:
@@ -61,11 +57,10 @@ async def check_tasks(tasks: Sequence[TaskSpec], ground: Ground) -> tuple[Proble
 
 
 def _find_problems(tasks: Sequence[TaskSpec], tracked: frozenset[str], ignored: frozenset[str]) -> tuple[Problem, ...]:
-    outlines = [Outline(index, task.id, tuple(task.depends_on)) for index, task in enumerate(tasks)]
-    faults = [Problem(fault.message, task=tasks[fault.index].id) for fault in find_faults(outlines)]
+    faults = Plan.model_construct(tasks=tuple(tasks)).faults()
     files = _Files(tracked)
     return (
-        *faults,
+        *(Problem(fault.message, task=tasks[fault.index].id) for fault in faults),
         *_unsaid_writes(tasks),
         *_shared_writes(tasks),
         *_impossible_writes(tasks, files),
@@ -135,8 +130,8 @@ def _shared_writes(tasks: Sequence[TaskSpec]) -> Iterator[Problem]:
         shared = next(((a, b) for a in first.writes for b in second.writes if may_overlap(a, b)), None)
         if shared is not None:
             yield Problem(
-                f"it writes {shared[1]!r} while {first.id!r}, which may run at the same time, writes {shared[0]!r}: give "
-                "each file to one task, or make one depend on the other if it needs its work",
+                f"it writes {shared[1]!r}, and {first.id!r}, which may run at the same time, writes {shared[0]!r}: "
+                "give each file to one task, or make one depend on the other if it needs its work",
                 task=second.id,
             )
 

@@ -1,7 +1,7 @@
 """What a model might answer when it is asked for a plan, and a way to ask that plays such answers."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from graftline.agents.outcome import Usage
 from graftline.plan import Plan
+from graftline.planning.answer import read_answer
 from graftline.planning.planner import Feedback, Job
 from graftline.planning.prompts import load_templates
 from graftline.planning.provider import Answer, Question, Stop
@@ -54,32 +55,35 @@ def draft(*tasks: JsonValue, **fields: JsonValue) -> Fields:
     return {"title": "Grow", "summary": "Two modules.", "tasks": list(tasks or (task("one"), task("two"))), **fields}
 
 
-def answer(data: Mapping[str, JsonValue] | None, *, text: str = "", stop: Stop = "end", problem: str = "") -> Answer:
-    """An answer as a provider gives it."""
-    said = text or (json.dumps(data) if data is not None else "")
-    return Answer(data, said, stop, Usage(cost_usd=0.01), "scripted", problem)
+@dataclass(frozen=True)
+class Said:
+    """What a model said, and why it stopped."""
+
+    text: str
+    stop: Stop = "end"
+
+
+def says(data: JsonValue) -> Said:
+    """A model that said nothing but this."""
+    return Said(json.dumps(data))
 
 
 @dataclass
 class Script:
-    """Answers played one after the other; `asked` holds the questions that got them."""
+    """A model that says one thing after the other; `asked` holds the questions that it answered."""
 
-    answers: list[Answer]
+    answers: Sequence[Said]
     asked: list[Question] = field(default_factory=list)
 
     async def ask(self, question: Question) -> Answer:
-        """The next answer."""
+        """The next answer, read as providers read it."""
+        said = self.answers[len(self.asked)]
         self.asked.append(question)
-        return self.answers[len(self.asked) - 1]
+        return read_answer(question, said.text, stop=said.stop, usage=Usage(cost_usd=0.01), model="scripted")
 
 
-def script(*answers: Answer) -> Script:
-    """Answers to be played."""
-    return Script(list(answers))
-
-
-async def nothing_ignored(paths: Iterable[str]) -> frozenset[str]:
-    """The repository ignores what lies in `build`."""
+async def find_ignored(paths: Iterable[str]) -> frozenset[str]:
+    """A repository that ignores what lies in `build`."""
     return frozenset(path for path in paths if path.startswith("build/"))
 
 
@@ -89,20 +93,14 @@ async def no_fault(plan: Plan) -> ScaffoldCheck:
     return ScaffoldCheck()
 
 
-def job(
-    folder: Path, *, settings: Mapping[str, object] | None = None, feedback: Sequence[Feedback] = (), **fields: object
-) -> Job:
-    """A request for two modules."""
-    del fields
+def job(folder: Path, settings: Mapping[str, object] | None = None, *, feedback: Sequence[Feedback] = ()) -> Job:
+    """A request for two modules, in a repository whose own templates are in the folder."""
     return Job(
         request="Add the modules one and two.",
         context="# Files\n\ncalc/adding.py",
         settings=Settings.model_validate(settings or {}),
         templates=load_templates(folder),
-        ground=Ground(TRACKED, nothing_ignored),
+        ground=Ground(TRACKED, find_ignored),
         test_command=PYTEST,
         feedback=tuple(feedback),
     )
-
-
-Check = Callable[[Plan], Awaitable[ScaffoldCheck]]
