@@ -3,19 +3,24 @@
 The model is the JSON of `graftline plan --json`; `graftline.report.preview_text` and `preview_markdown` show it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from graftline.agents.routing import route_of
 from graftline.agents.tiers import Tier
-from graftline.ledger import Account
+from graftline.git.repository import Repository
+from graftline.ledger import Account, Ledger
 from graftline.plan import Graph, Plan, graph_of
 from graftline.planning.advice import Advice, advise
 from graftline.planning.conflicts import PredictedConflict
 from graftline.planning.estimate import RunEstimate, estimate
-from graftline.planning.past import Past
+from graftline.planning.past import Past, read_past
+from graftline.planning.proposals import Proposed
+from graftline.run import Run
 from graftline.settings import Settings
+from graftline.store import repository_place, state_place
 
 
 class Part(BaseModel):
@@ -51,7 +56,7 @@ class Preview(Part):
 
     plan: Plan
     order: tuple[str, ...] = Field(description="The tasks in the order in which their work is put together")
-    planner: str = Field(description="Who made the plan; empty: it was given")
+    by: Literal["planner", "request"] = Field(description="Whether the planner made the plan or it was given")
     prospects: Prospects | None = Field(description="null: there is no repository, so nobody knows who does the tasks")
     notes: tuple[str, ...] = Field(description="What else a person should know")
 
@@ -90,8 +95,31 @@ def prospects_of(
     )
 
 
+def prospects_here(plan: Plan, settings: Settings, repository: Repository, environ: Mapping[str, str]) -> Prospects:
+    """What a run of the plan comes to in a repository, by what it has seen so far; nothing is made."""
+    state_dir = state_place(environ)
+    store = repository_place(state_dir, str(repository.common_dir))
+    past = read_past(store, Ledger.open(state_dir)) if store.runs.is_dir() else Past()
+    return prospects_of(plan, settings, past)
+
+
+def preview_of_run(run: Run, proposed: Proposed) -> Preview:
+    """The preview of a plan that is proposed to an open run."""
+    prospects = prospects_of(
+        proposed.plan,
+        run.settings,
+        read_past(run.folder.store, run.ledger),
+        planning=run.ledger.account(run.id),
+    )
+    return preview_of(proposed.plan, by=proposed.by, prospects=prospects, notes=proposed.notes)
+
+
 def preview_of(
-    plan: Plan, *, prospects: Prospects | None = None, planner: str = "", notes: Sequence[str] = ()
+    plan: Plan,
+    *,
+    by: Literal["planner", "request"] = "request",
+    prospects: Prospects | None = None,
+    notes: Sequence[str] = (),
 ) -> Preview:
     """The preview of a plan."""
-    return Preview(plan=plan, order=graph_of(plan).order, planner=planner, prospects=prospects, notes=tuple(notes))
+    return Preview(plan=plan, order=graph_of(plan).order, by=by, prospects=prospects, notes=tuple(notes))

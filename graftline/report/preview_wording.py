@@ -41,8 +41,7 @@ def _rough(seconds: float) -> tuple[str, str]:
 
 def headline(preview: Preview) -> str:
     """The plan in a line."""
-    by = f", planned by {preview.planner}" if preview.planner else ""
-    return f"{preview.plan.title or 'untitled'}: {counted(len(preview.plan.tasks), 'task')}{by}"
+    return f"{preview.plan.title or 'untitled'}: {counted(len(preview.plan.tasks), 'task')}"
 
 
 def short_title(spec: TaskSpec) -> str:
@@ -59,10 +58,17 @@ def expectations(prospects: Prospects) -> Iterator[tuple[str, str]]:
     """What is expected of the run, as labels and sentences."""
     estimate = prospects.estimate
     yield "Cost", _cost(prospects)
-    yield "Time", f"{time_between(estimate.seconds)}, with {counted(prospects.at_once, 'agent')} at a time at most"
+    yield "Time", time_between(estimate.seconds)
     yield "Basis", f"{estimate.basis} ({estimate.confidence:.0%} intervals)"
     yield "Path", f"{', '.join(estimate.critical_path)}: the chain that takes longest"
-    yield "Width", f"{counted(estimate.width, 'agent')} would be at work at once if nothing limited them"
+    yield "At once", _at_once(prospects)
+
+
+def _at_once(prospects: Prospects) -> str:
+    width, allowed = prospects.estimate.width, prospects.at_once
+    if width > allowed:
+        return f"{counted(allowed, 'agent')} at most; {width} would have something to do"
+    return f"{counted(width, 'agent')}, of {allowed} that are allowed"
 
 
 def _cost(prospects: Prospects) -> str:
