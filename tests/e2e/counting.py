@@ -290,7 +290,6 @@ TASKS = (
         ),
     ),
 )
-BY_ID = {task.id: task for task in TASKS}
 
 
 def draft(tasks: Sequence[Task] = TASKS) -> dict[str, object]:
