@@ -10,6 +10,7 @@ from graftline.report.estimate_wording import estimate_line
 from graftline.report.model import ConflictReport, Report, TaskReport, TestReport
 from graftline.report.wording import (
     answer_command,
+    approve_command,
     attempts_cost,
     attempts_duration,
     cap_lines,
@@ -106,6 +107,9 @@ def _parts(report: Report) -> Iterator[str]:
             for one in report.questions
         ],
     )
+    if report.approval is not None:
+        what = f"{report.approval.what} {report.approval.number} waits for a person"
+        yield from _items("Approval", [f"{what}; approve it with {code_span(approve_command(report))}"])
     yield from _items(
         "Kept work",
         [f"{escape(kept.task)}: {code_span(kept.ref)} at {short_commit(kept.commit)}" for kept in report.salvage],

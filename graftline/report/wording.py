@@ -172,6 +172,11 @@ def answer_command(report: Report, question: QuestionReport) -> str:
     return f"graftline answer {shlex.quote(report.run)} {shlex.quote(question.task)} 'ANSWER'"
 
 
+def approve_command(report: Report) -> str:
+    """The command that approves what waits for that."""
+    return f"graftline approve {shlex.quote(report.run)}"
+
+
 def next_command(report: Report) -> str | None:
     """The command a person most likely wants now; None when there is nothing to do or to see."""
     run = shlex.quote(report.run)
