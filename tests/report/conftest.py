@@ -8,6 +8,7 @@ from graftline.agents.outcome import OutcomeKind
 from graftline.caps import Scope
 from graftline.planning.interval import Interval
 from graftline.report.model import (
+    ApprovalReport,
     AttemptReport,
     CapReport,
     ConflictReport,
@@ -118,6 +119,7 @@ def make_report() -> MakeReport:
                 ),
             ),
             conflicts=(ConflictReport(task="docs", with_tasks=("api",), files=(foreign,)),),
+            approval=ApprovalReport(what="plan", number=2, description=foreign),
             questions=(QuestionReport(task="api", question=foreign, flow_run_id="2" * 36),),
             salvage=(SalvageReport(ref="refs/graftline/1/salvage/api/1", commit="f" * 40, task="api"),),
             notes=(foreign,),
