@@ -5,7 +5,8 @@ Nothing in it steers a terminal, whatever a plan holds.
 
 from collections.abc import Iterator, Sequence
 
-from graftline.planning.preview import Preview, Prospects
+from graftline.planning.preview import Preview
+from graftline.planning.prospects import Prospects
 from graftline.report.estimate_wording import cost_between, time_between
 from graftline.report.plan_tree import plan_tree
 from graftline.report.preview_wording import (

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from graftline.plan import TaskSpec
 from graftline.planning.conflicts import PredictedConflict
-from graftline.planning.preview import Preview, Prospects
+from graftline.planning.preview import Preview
+from graftline.planning.prospects import Prospects
 from graftline.report.estimate_wording import cost_between, time_between
 from graftline.report.plan_tree import Branch
 from graftline.report.wording import counted, money
