@@ -111,7 +111,7 @@ def unfinished(run: Run, history: History) -> tuple[str, ...]:
     """The tasks whose work is not in the result although it should be."""
     states = {
         spec.id: task_state(spec.id, task_records(run.folder, spec.id), history, is_over=True)[0]
-        for spec in run.pinned.tasks
+        for spec in (run.plan.tasks if run.settled is not None else ())
     }
     return tuple(task for task, state in states.items() if state not in DONE)
 

@@ -144,6 +144,8 @@ def _with_sections(document: Document, data: dict[str, object], page: Markdown) 
 
 def _notes(graph: Graph) -> Iterator[str]:
     for ordering in graph.orderings:
+        if ordering.overlap is None:  # the plan says so itself
+            continue
         one, other = ordering.overlap
         what = f"both write `{one}`" if one == other else f"may write the same files (`{one}` and `{other}`)"
         first, second = repr(ordering.first), repr(ordering.second)

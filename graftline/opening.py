@@ -3,14 +3,18 @@
 Whoever opens a run holds its lease until `close_run`.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import anyio.to_thread
 from pydantic import SecretStr
 
+from graftline.carrying import carry_through
 from graftline.changes import Today, find_changes, read_today
+from graftline.cleaning import remove_planning
 from graftline.closing import close
 from graftline.errors import GraftlineError, RepositoryError, RunBusyError, UserError
 from graftline.git.hub import Hub, open_hub
@@ -38,7 +42,15 @@ from graftline.report.wording import money
 from graftline.request import BuildRequest
 from graftline.run import Run, carry_out, close_run
 from graftline.settings import Settings, public_dump
-from graftline.store import RunFolder, find_place, repository_store, run_name, state_directory, state_place
+from graftline.store import (
+    RepositoryStore,
+    RunFolder,
+    find_place,
+    repository_store,
+    run_name,
+    state_directory,
+    state_place,
+)
 from graftline.verify.detect import find_test_command
 
 
@@ -58,9 +70,30 @@ async def enter_run(
     if folder is not None and folder.pinned.exists():
         run = await _enter_again(folder, environ, load_blocks)
     else:
-        run = await _begin(request, run_id, environ, load_blocks)
+        run = await _begin(request, lambda store: store.run(run_id), environ, load_blocks)
     carry_out(run)
     return run
+
+
+@asynccontextmanager
+async def opened_for_planning(
+    request: BuildRequest, environ: Mapping[str, str], *, load_blocks: LoadBlocks = no_blocks
+) -> AsyncIterator[Run]:
+    """A request opened for nothing but a plan: it is carried out by nobody, and has its folder beside the runs.
+
+    What it cost stays on the ledger, under an id of its own.
+
+    Raises:
+        UserError: the request, a setting, the repository or the target has to be corrected.
+        CannotRunError: git, an agent CLI, a test runner or disk space is missing.
+    """
+    plan_id = str(uuid4())
+    run = await _begin(request, lambda store: store.planning(plan_id), environ, load_blocks)
+    try:
+        yield run
+    finally:
+        await carry_through(remove_planning(run.folder, run.hub))
+        close_run(run)
 
 
 async def reopen_run(folder: RunFolder, environ: Mapping[str, str], *, passing: bool = False) -> Run:
@@ -160,10 +193,16 @@ def change_cap(run: Run, max_usd: float, *, keep: bool) -> None:
         run.journal.append(EventKind.PLAN_NOTED, text=f"the run's cap was {money(before)} and is {money(max_usd)}")
 
 
-async def _begin(request: BuildRequest, run_id: str, environ: Mapping[str, str], load_blocks: LoadBlocks) -> Run:
+async def _begin(
+    request: BuildRequest,
+    place: Callable[[RepositoryStore], RunFolder],
+    environ: Mapping[str, str],
+    load_blocks: LoadBlocks,
+) -> Run:
     checked = await check_request(request, environ, load_blocks=load_blocks)
     store = repository_store(state_directory(environ), str(checked.repository.common_dir))
-    folder = store.run(run_id)
+    folder = place(store)
+    run_id = folder.id
     given = checked.manifest.plan if checked.manifest is not None else None
     name = run_name(given.title if given is not None else request.title, run_id)
     await check_result_branch(checked.repository, f"{checked.settings.git.branch_prefix}/{name}")
@@ -243,7 +282,7 @@ def _sign(run: Run) -> None:
         name=run.pinned.name,
         base=run.base,
         target=run.pinned.target,
-        tasks=len(run.pinned.tasks),
+        tasks=0 if run.settled is None else len(run.settled.order),
         pid=identity.pid,
         started=identity.started,
     )

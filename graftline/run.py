@@ -85,7 +85,7 @@ class Run:
     def adopt(self, plan: Plan) -> None:
         """Go by this plan from now on, also when the run is entered again."""
         self.settled = graph_of(plan)
-        self.pinned = self.pinned.model_copy(update={"plan": plan})
+        self.pinned = self.pinned.going_by(plan)
         write_pinned(self.folder, self.pinned)
 
     @property

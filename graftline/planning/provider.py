@@ -48,7 +48,7 @@ class Answer:
     """What a model answered: a JSON object, not validated beyond that, or why there is none in it.
 
     `problem` is a sentence that can go back to the model; it is empty when there is `data`. `text` is what it said, for
-    the conversation to go on from.
+    the conversation to go on from. `version` is that of the CLI that was asked, if one was.
     """
 
     data: Mapping[str, JsonValue] | None
@@ -56,6 +56,7 @@ class Answer:
     stop: Stop
     usage: Usage
     model: str
+    version: str = ""
     problem: str = ""
 
 

@@ -6,7 +6,6 @@ Prefect's rows play no part in it: they lag, may be lost, and double on a retry.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import pairwise
 
 from pydantic import JsonValue
 
@@ -18,6 +17,7 @@ from graftline.pinned import PinnedRun
 from graftline.plan import TaskSpec
 from graftline.questions import open_questions
 from graftline.records import AttemptRecord, AttemptState, heal_records, task_records
+from graftline.report.expectation import estimate_report
 from graftline.report.model import (
     UNENDED,
     ApprovalReport,
@@ -35,6 +35,7 @@ from graftline.report.model import (
     TestReport,
 )
 from graftline.report.sentences import describe
+from graftline.report.time_taken import worked_seconds
 from graftline.run import NOT_STARTED
 from graftline.store import RunFolder
 
@@ -161,18 +162,6 @@ def _enter_again(history: History) -> None:
             history.started.discard(task)
 
 
-NOBODY_WORKS_AFTER = frozenset({EventKind.APPROVAL_ASKED, EventKind.RUN_SUSPENDED, EventKind.RUN_ENDED})
-
-
-def worked_seconds(entries: Sequence[Entry]) -> float:
-    """How long the run was carried out: from each entry to the next, unless nobody was at work in between."""
-    return sum(
-        max(0.0, (after.at - before.at).total_seconds())
-        for before, after in pairwise(entries)
-        if before.event not in NOBODY_WORKS_AFTER and not after.data.get("found_dead")
-    )
-
-
 def assemble_report(
     pinned: PinnedRun,
     folder: RunFolder,
@@ -192,9 +181,9 @@ def assemble_report(
     gone_on_from = {ref for spec in pinned.tasks for ref in superseded(task_records(folder, spec.id))}
     landing = history.landing
     landed = history.landed
-    is_at_work = state is RunState.RUNNING and bool(entries) and entries[-1].event not in NOBODY_WORKS_AFTER
+    is_running = state is RunState.RUNNING and bool(entries)
     pending = pending_approval(entries)
-    running_seconds = (datetime.now(UTC) - entries[-1].at).total_seconds() if is_at_work else 0.0
+    running_seconds = (datetime.now(UTC) - entries[-1].at).total_seconds() if is_running else 0.0
     return Report(
         run=pinned.name,
         flow_run_id=pinned.id,
@@ -211,6 +200,7 @@ def assemble_report(
         cost_unknown_usd=account.unknown_usd,
         caps_reached=tuple(history.caps_reached.values()),
         seconds=worked_seconds(entries) + max(0.0, running_seconds),
+        estimate=estimate_report(pinned, folder, entries, account, state),
         tasks=tasks,
         tests=TestReport.model_validate(tests) if tests else None,
         heals=tuple(heal_report(entry, history) for entry in history.heals),

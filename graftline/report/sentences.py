@@ -104,7 +104,9 @@ def _argv(value: JsonValue) -> str:
 
 
 _SENTENCES: dict[EventKind, Callable[[Data], str]] = {
-    EventKind.RUN_PREPARED: lambda data: f"run {data['name']}: {data['tasks']} tasks from {data['target']}",
+    EventKind.RUN_PREPARED: lambda data: (
+        f"run {data['name']}: {data['tasks'] or 'no'} tasks{'' if data['tasks'] else ' yet'}, from {data['target']}"
+    ),
     EventKind.PLAN_NOTED: lambda data: f"note: {data['text']}",
     EventKind.PLAN_PROPOSED: lambda data: (
         f"plan {data['number']}, from the {data['by']}: {data['title']}: {_names(data['tasks'])}"

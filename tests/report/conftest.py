@@ -7,6 +7,7 @@ import pytest
 from graftline.agents.outcome import OutcomeKind
 from graftline.caps import Scope
 from graftline.report.model import (
+    ApprovalReport,
     AttemptReport,
     CapReport,
     ConflictReport,
@@ -103,6 +104,7 @@ def make_report() -> MakeReport:
             ),
             conflicts=(ConflictReport(task="docs", with_tasks=("api",), files=(foreign,)),),
             questions=(QuestionReport(task="api", question=foreign, flow_run_id="2" * 36),),
+            approval=ApprovalReport(what="plan", number=1, description=foreign),
             salvage=(SalvageReport(ref="refs/graftline/1/salvage/api/1", commit="f" * 40, task="api"),),
             notes=(foreign,),
         )
