@@ -21,6 +21,7 @@ from graftline.healing import record_heal
 from graftline.journal import Entry, EventKind, Journal, unheard
 from graftline.lease import holder_of
 from graftline.ledger import Role
+from graftline.planning.asking import settle_answered
 from graftline.private_files import write_file
 from graftline.process import ProcessIdentity, end_family, end_group
 from graftline.records import AttemptRecord, read_record
@@ -181,6 +182,7 @@ async def _complete(run: Run, place: Place, record: AttemptRecord, entries: Sequ
 
 def _settle(run: Run) -> None:
     """Complete the run's open rows in the ledger: what a call that was cut off has cost, nobody knows."""
+    settle_answered(run, run.folder.store.answers)
     for call in run.ledger.account(run.id).calls:
         if call.is_open:
             run.ledger.complete(call.id, Usage(), outcome=OutcomeKind.INTERRUPTED)

@@ -15,7 +15,6 @@ from graftline.cli.console import stderr_console
 from graftline.cli.delivery import carry_out, deliver
 from graftline.cli.launch import Launch
 from graftline.cli.limits import read_limits
-from graftline.cli.overview import labelled
 from graftline.cli.runs import locate_run, say_what_was_found_dead
 from graftline.errors import ExitCode, UserError
 from graftline.integration import finished_work
@@ -27,7 +26,7 @@ from graftline.records import AttemptRecord
 from graftline.recovery import is_suspended
 from graftline.report.files import check_report_path, read_report
 from graftline.report.model import is_resumable
-from graftline.report.wording import account_cost, money
+from graftline.report.wording import account_cost, labelled, money
 from graftline.request import RequestLimits
 from graftline.run import Run, close_run
 from graftline.server import configured_server

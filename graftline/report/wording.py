@@ -16,6 +16,7 @@ from graftline.report.model import (
     TaskState,
     is_resumable,
 )
+from graftline.text import plain_line
 
 _WHOSE = {
     Scope.TASK: "the task's",
@@ -29,6 +30,19 @@ _REMEDIES = {
     Scope.DAY: "resume tomorrow, or raise [cost] day_usd and resume with --yes",
     Scope.DEPLOYMENT: "raise [cost] deployment_usd and resume with --yes",
 }
+
+
+LABEL_CHARACTERS = 8
+
+
+def labelled(label: str, text: str) -> str:
+    """A line of an overview; text of a plan in it stays one line and steers no terminal."""
+    return f"{label:{LABEL_CHARACTERS}}{plain_line(text, 1000)}"
+
+
+def counted(number: int, thing: str) -> str:
+    """So many of a thing, in words."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def short_commit(commit: str | None) -> str:
