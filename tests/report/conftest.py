@@ -105,7 +105,6 @@ def make_report() -> MakeReport:
             conflicts=(ConflictReport(task="docs", with_tasks=("api",), files=(foreign,)),),
             approval=ApprovalReport(what="plan", number=2, description=foreign),
             questions=(QuestionReport(task="api", question=foreign, flow_run_id="2" * 36),),
-            approval=ApprovalReport(what="plan", number=1, description=foreign),
             salvage=(SalvageReport(ref="refs/graftline/1/salvage/api/1", commit="f" * 40, task="api"),),
             notes=(foreign,),
         )
