@@ -13,12 +13,12 @@ from graftline.approvals import (
     record_asked,
     record_decision,
 )
-from graftline.errors import GraftlineError, ManifestError, UserError
+from graftline.errors import GraftlineError, ManifestError
 from graftline.journal import EventKind
 from graftline.plan import Plan
 from graftline.preflight import check_plan
 from graftline.run import Run
-from graftline.tasks.approval import Approval, can_suspend, describe_form, form_name, pause, read_form, suspend
+from graftline.tasks.approval import Approval, can_suspend, describe_form, form_name, form_of, pause, read_form, suspend
 from graftline.tasks.watch import is_cancelled
 
 
@@ -52,7 +52,7 @@ async def approve(
         if answer is None:
             return Decision("reject")
         try:
-            decision = await decide(run, answer, check)
+            decision = await decide(run, answer, plan, check)
         except GraftlineError as error:
             answer, problem = None, str(error)
             run.journal.append(EventKind.WARNING, text=f"{what} {number} still waits: {problem}")
@@ -68,14 +68,15 @@ async def ask(run: Run, what: What, number: int, described: str, plan: Plan) -> 
     # Another one each time: Prefect takes a key of a flow run once.
     key = f"{what}-{number}-{count_asked(run.journal.entries()) + 1}"
     pending = PendingApproval(what, number, form_name(key, suspended=is_suspended), described, plan)
+    form = form_of(pending)
     record_asked(run.journal, pending, run.pinned.name)
     try:
         if is_suspended:
             # Before it is, or whoever finds this process gone would take it for killed.
             run.journal.append(EventKind.RUN_SUSPENDED, reason=f"{pending} waits for a person's approval")
-            await suspend(key, described, seconds)
+            await suspend(key, form, seconds)
         with run.clock.stopped():
-            answer = await pause(key, described, seconds)
+            answer = await pause(key, form, seconds)
     except RuntimeError:  # Prefect pauses no run that is to be cancelled
         if not await is_cancelled(run):
             raise
@@ -85,18 +86,18 @@ async def ask(run: Run, what: What, number: int, described: str, plan: Plan) -> 
     return answer
 
 
-async def decide(run: Run, answer: Approval, check: CheckEdited) -> Decision:
+async def decide(run: Run, answer: Approval, proposed: Plan, check: CheckEdited) -> Decision:
     """The decision that a filled-in form stands for.
 
     Raises:
         GraftlineError: its edited plan cannot run; the message names every problem.
     """
     comment = answer.comment.strip()
-    if not answer.plan.strip():
+    if answer.decision == "reject" or not answer.plan.strip():
         return Decision(answer.decision, comment)
-    if answer.decision == "reject":
-        raise UserError("a plan is rejected or edited, not both: approve the edited plan, or reject without one")
     plan = parse_edited(answer.plan)
+    if plan == proposed:
+        return Decision("approve", comment)
     await check_plan(plan, run.settings, run.environ)
     if problems := check(plan):
         raise ManifestError(tuple(problems))

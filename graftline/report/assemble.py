@@ -35,7 +35,7 @@ from graftline.report.model import (
     TestReport,
 )
 from graftline.report.sentences import describe
-from graftline.report.time_taken import NOBODY_WORKS_AFTER, worked_seconds
+from graftline.report.time_taken import worked_seconds
 from graftline.run import NOT_STARTED
 from graftline.store import RunFolder
 
@@ -181,9 +181,9 @@ def assemble_report(
     gone_on_from = {ref for spec in pinned.tasks for ref in superseded(task_records(folder, spec.id))}
     landing = history.landing
     landed = history.landed
-    is_at_work = state is RunState.RUNNING and bool(entries) and entries[-1].event not in NOBODY_WORKS_AFTER
+    is_running = state is RunState.RUNNING and bool(entries)
     pending = pending_approval(entries)
-    running_seconds = (datetime.now(UTC) - entries[-1].at).total_seconds() if is_at_work else 0.0
+    running_seconds = (datetime.now(UTC) - entries[-1].at).total_seconds() if is_running else 0.0
     return Report(
         run=pinned.name,
         flow_run_id=pinned.id,
