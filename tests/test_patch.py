@@ -100,6 +100,16 @@ def test_what_is_finished_goes_before_what_a_patch_lets_happen() -> None:
     assert graph_of(patched).predecessors("late") == ("first", "done")
 
 
+def test_a_finished_task_keeps_what_it_was_made_after_when_what_stood_between_goes() -> None:
+    plan = Plan(
+        tasks=(task("early"), task("between", after=("early",)), task("done", after=("between",)), task("left"))
+    )
+    assert graph_of(plan).predecessors("done") == ("early", "between")
+    patched = apply_patch(plan, patch(Cancel(task="between", why="no")), {"early", "done"}).plan
+    assert patched.task("done").after == ("early",)
+    assert graph_of(patched).predecessors("done") == ("early",)
+
+
 def test_every_problem_is_named_at_once() -> None:
     done, bad = task("done"), task("bad", acceptance={"tests/test_b.py": "b"}, tests=("tests/old.py",))
     operations = (
