@@ -8,13 +8,14 @@ from typing import Any
 
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
-from prefect.exceptions import FailedRun
+from prefect.exceptions import FailedRun, Pause
 
 from graftline.carrying import carry_through
 from graftline.closing import close, is_complete
 from graftline.flows.execute import emit
 from graftline.flows.heal import heal
 from graftline.flows.merge import merge
+from graftline.flows.settle import settle
 from graftline.healing import is_better
 from graftline.integration import replay_candidate
 from graftline.interruption import interrupt_once
@@ -62,12 +63,13 @@ async def carry_out(request: BuildRequest) -> State[None]:
             raise
         except BaseException as error:
             ending = error
-            if not await carry_through(is_cancelled(run)):
+            if isinstance(error, Pause) or not await carry_through(is_cancelled(run)):
                 raise
         finally:
             try:
-                # A report is written for every run that started, however it ends, and before Prefect is told anything.
-                report = close(run, ending)
+                if not isinstance(ending, Pause):  # a suspended run goes on in another process
+                    # A report is written for every run that ends, however it does, and before Prefect is told anything.
+                    report = close(run, ending)
                 await carry_through(remove_retired(run))
             finally:
                 close_run(run)
@@ -76,7 +78,9 @@ async def carry_out(request: BuildRequest) -> State[None]:
 
 
 async def pipeline(run: Run) -> None:
-    """The steps of a run, from the pinned plan to the landing."""
+    """The steps of a run, from its plan to the landing."""
+    if not await settle(run):
+        return
     await baseline(run.id)
     execute: Any = emit(run.plan)  # Prefect's types do not know that a state asked for is awaited
     await raise_defect(await execute(run.id, return_state=True))

@@ -124,7 +124,7 @@ async def _finish(run: Run, started: Entry, entries: Sequence[Entry]) -> None:
         if not _is_gone_on_with(run, place, entries):
             await remove_worktree(worktree)
     elif worktree.is_whole:
-        spec, key = run.plan.task(place.task), str(started.data["key"])
+        spec, key = run.pinned.task(place.task), str(started.data["key"])
         agent = run.agent(spec)
         # The same as when it began: its own record is not there yet.
         continuation = continuation_of(run, spec.id, key, agent) if place.continues is not None else None

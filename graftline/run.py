@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from graftline.agents.routing import Agent, next_agent, route_of
 from graftline.clock import Clock
+from graftline.errors import GraftlineError
 from graftline.git.hub import Hub
 from graftline.git.merging import Merger
 from graftline.git.repository import Repository, Target
@@ -14,8 +15,8 @@ from graftline.git.worktrees import Worktree
 from graftline.journal import EventKind, Journal
 from graftline.lease import Lease
 from graftline.ledger import Ledger
-from graftline.pinned import PinnedRun
-from graftline.plan import Graph, Plan, TaskSpec
+from graftline.pinned import PinnedRun, write_pinned
+from graftline.plan import Graph, Plan, TaskSpec, graph_of
 from graftline.process import OnStart, ProcessIdentity
 from graftline.records import heal_records, task_records
 from graftline.settings import Settings
@@ -27,10 +28,11 @@ from graftline.verify.detect import TestCommand
 class Run:
     """An open run: pinned facts, the places it works in and the records it writes.
 
-    `stop_reason` is set when nothing new may start (a key was refused, the budget is spent): what runs goes on, what
-    has not started does not. `test_command`, what it runs on and the size of a worktree are known once the run is to be
-    carried out. `recovered` says what was found of a process of it that had died. `tested` holds the keys of the suites
-    that this entry into the run has seen end. `deployment` is the id of the Prefect deployment it is a run of, if any.
+    `stop_reason` is set when nothing new may start (a key was refused, the budget is spent): what runs goes on,
+    what has not started does not. `settled` is the shape of the plan that the run goes by, once there is one.
+    `test_command`, what it runs on and the size of a worktree are known once the run is to be carried out.
+    `recovered` says what was found of a process of it that had died. `tested` holds the keys of the suites that
+    this entry into the run has seen end. `deployment` is the id of the Prefect deployment it is a run of, if any.
     `call_ended` is set, and another one put in its place, whenever a call has given back what it did not use.
     """
 
@@ -39,12 +41,12 @@ class Run:
     lease: Lease
     repository: Repository
     hub: Hub
-    graph: Graph
     settings: Settings
     journal: Journal
     ledger: Ledger
     merger: Merger
     environ: Mapping[str, str]
+    settled: Graph | None = None
     test_command: TestCommand | None = None
     test_tools: str = ""
     tree_bytes: int = 0
@@ -65,9 +67,26 @@ class Run:
         return self.pinned.id
 
     @property
+    def graph(self) -> Graph:
+        """The shape of the plan the run goes by.
+
+        Raises:
+            GraftlineError: it is not settled yet.
+        """
+        if self.settled is None:
+            raise GraftlineError(f"run {self.pinned.name} has no plan yet")
+        return self.settled
+
+    @property
     def plan(self) -> Plan:
-        """The pinned plan."""
-        return self.pinned.plan
+        """The plan the run goes by; like `graph`, only once it is settled."""
+        return self.graph.plan
+
+    def adopt(self, plan: Plan) -> None:
+        """Go by this plan from now on, also when the run is entered again."""
+        self.settled = graph_of(plan)
+        self.pinned = self.pinned.going_by(plan)
+        write_pinned(self.folder, self.pinned)
 
     @property
     def base(self) -> str:
@@ -117,6 +136,11 @@ class Run:
 
         return record
 
+    @property
+    def concurrent_calls(self) -> int:
+        """How many calls may share what is left of the money."""
+        return max(1, min(self.settings.agent.max_concurrent, len(self.pinned.tasks)))
+
     def claim_retry(self) -> bool:
         """Take one of the run's extra attempts, if any is left."""
         if self.retries_claimed >= self.settings.retries.max_per_run:
@@ -132,9 +156,10 @@ class Run:
 NOT_STARTED = "not started: "
 """How the reason of a task begins that the run ended before."""
 CANCELLED = "cancelled by request"
+REJECTED = "a person rejected the plan"
 BUDGET_REACHED = "budget reached"
 RUN_TIMED_OUT = "the run took longer than [timeouts] run_seconds"
-"""Why nothing new starts in a run; the first two have a state of their own."""
+"""Why nothing new starts in a run; the first three have states of their own."""
 
 _live_runs: dict[str, Run] = {}
 """Runs carried out by this process. Flows and tasks get the id, since Prefect stores their parameters on its server."""

@@ -49,7 +49,10 @@ def _who(routes: Mapping[str, tuple[Agent, ...]]) -> dict[str, str]:
 def describe_run(checked: Checked) -> Iterator[str]:
     """All of it, a line each."""
     settings = checked.settings
-    yield from describe_plan(checked.manifest, settings)
+    if checked.manifest is not None:
+        yield from describe_plan(checked.manifest, settings)
+    else:
+        yield labelled("Plan", "made by the planner")
     for probe in checked.probes:
         version = f" {probe.version}" if probe.version else ""
         yield labelled("Agent", f"{probe.backend}{version} ({probe.binary})")
@@ -59,7 +62,8 @@ def describe_run(checked: Checked) -> Iterator[str]:
     landing = "moves when the tests are green" if settings.git.land == "auto" else "stays; a branch gets the result"
     yield labelled("Target", f"{checked.target.branch} at {checked.target.commit[:12]}, which {landing}")
     yield labelled("Cap", describe_caps(settings.cost))
-    yield from (labelled("Note", note) for note in checked.notes if note not in checked.manifest.notes)
+    plan_notes = checked.manifest.notes if checked.manifest is not None else ()
+    yield from (labelled("Note", note) for note in checked.notes if note not in plan_notes)
 
 
 def describe_caps(cost: CostSettings) -> str:

@@ -86,31 +86,37 @@ def resume(
     return carry_out(launch, graph, as_json=json, report=report, keep_server=keep_server)
 
 
-async def _look(folder: RunFolder, limits: RequestLimits, *, yes: bool, dry_run: bool) -> Graph:
-    """Say what going on with the run comes to, and take over what changed when that is wanted; the plan's graph."""
+async def _look(folder: RunFolder, limits: RequestLimits, *, yes: bool, dry_run: bool) -> Graph | None:
+    """Say what going on with the run comes to, and take over what changed when that is wanted.
+
+    Gives the plan's graph, None while the plan is not settled.
+    """
     run = await reopen_run(folder, os.environ)
     try:
         if limits.max_cost_usd is not None:
             change_cap(run, limits.max_cost_usd, keep=not dry_run)
-        names = agents_of_blocks(run.pinned.request, run.repository, os.environ, plan=run.plan)
+        names = agents_of_blocks(run.pinned.request, run.repository, os.environ, plan=run.pinned.plan)
         today = read_today(run.pinned, run.repository, os.environ, blocks=await blocks_of_server(names))
         changes = list(describe_changes(run, today, yes=yes))
         if yes and not dry_run:
             take_changes(run, today)
-        finished = await finished_work(run)
+        finished = await finished_work(run) if run.settled is not None else {}
         lines = [labelled("Resume", f"{run.pinned.name} ({run.id})"), *describe_work(run, finished), *changes]
         stderr_console().say("\n".join(lines))
-        return run.graph
+        return run.settled
     finally:
         close_run(run)
 
 
 def describe_work(run: Run, finished: dict[str, AttemptRecord]) -> Iterator[str]:
     """What of the run is done and what is left, and what it has cost so far."""
-    left = [task for task in run.graph.order if task not in finished]
-    reused = [task for task in run.graph.order if task in finished]
-    yield labelled("Reused", f"{', '.join(reused) or 'nothing'}: no agent is called for what is finished")
-    yield labelled("Called", ", ".join(left) or "no agent of a task, healing apart")
+    if run.settled is None:
+        yield labelled("Plan", "not settled yet; what the planner has answered is not paid for again")
+    else:
+        left = [task for task in run.graph.order if task not in finished]
+        reused = [task for task in run.graph.order if task in finished]
+        yield labelled("Reused", f"{', '.join(reused) or 'nothing'}: no agent is called for what is finished")
+        yield labelled("Called", ", ".join(left) or "no agent of a task, healing apart")
     spent = account_cost(run.ledger.account(run.id))
     yield labelled("Spent", f"{spent}, of a cap of {money(run.settings.cost.max_usd)}")
     yield labelled("Tests", "run again, unless they were green on the same tree")

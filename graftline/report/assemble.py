@@ -6,7 +6,6 @@ Prefect's rows play no part in it: they lag, may be lost, and double on a retry.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import pairwise
 
 from pydantic import JsonValue
 
@@ -17,6 +16,7 @@ from graftline.pinned import PinnedRun
 from graftline.plan import TaskSpec
 from graftline.questions import open_questions
 from graftline.records import AttemptRecord, AttemptState, heal_records, task_records
+from graftline.report.expectation import estimate_report
 from graftline.report.model import (
     AttemptReport,
     CapReport,
@@ -32,6 +32,7 @@ from graftline.report.model import (
     TestReport,
 )
 from graftline.report.sentences import describe
+from graftline.report.time_taken import worked_seconds
 from graftline.run import NOT_STARTED
 from graftline.store import RunFolder
 
@@ -155,15 +156,6 @@ def _enter_again(history: History) -> None:
             history.started.discard(task)
 
 
-def worked_seconds(entries: Sequence[Entry]) -> float:
-    """How long the run was carried out: from each entry to the next, unless nobody was there in between."""
-    return sum(
-        max(0.0, (after.at - before.at).total_seconds())
-        for before, after in pairwise(entries)
-        if before.event is not EventKind.RUN_ENDED and not after.data.get("found_dead")
-    )
-
-
 def assemble_report(
     pinned: PinnedRun,
     folder: RunFolder,
@@ -177,12 +169,10 @@ def assemble_report(
     history = read_history(entries)
     if state is None:
         state, reason = last_word(history)
-    tasks = tuple(
-        task_report(spec, folder, history, is_over=state is not RunState.RUNNING) for spec in pinned.plan.tasks
-    )
+    tasks = tuple(task_report(spec, folder, history, is_over=state is not RunState.RUNNING) for spec in pinned.tasks)
     verification = history.verification
     tests = verification.data.get("tests") if verification else None
-    gone_on_from = {ref for spec in pinned.plan.tasks for ref in superseded(task_records(folder, spec.id))}
+    gone_on_from = {ref for spec in pinned.tasks for ref in superseded(task_records(folder, spec.id))}
     landing = history.landing
     landed = history.landed
     is_running = state is RunState.RUNNING and bool(entries)
@@ -203,6 +193,7 @@ def assemble_report(
         cost_unknown_usd=account.unknown_usd,
         caps_reached=tuple(history.caps_reached.values()),
         seconds=worked_seconds(entries) + max(0.0, running_seconds),
+        estimate=estimate_report(pinned, folder, entries, account, state),
         tasks=tasks,
         tests=TestReport.model_validate(tests) if tests else None,
         heals=tuple(heal_report(entry, history) for entry in history.heals),
@@ -331,7 +322,7 @@ def record_notes(pinned: PinnedRun, folder: RunFolder) -> tuple[str, ...]:
     """What was seen of the attempts' work that a person should know."""
     return tuple(
         f"{record.task} (attempt {record.number}): {note}"
-        for spec in pinned.plan.tasks
+        for spec in pinned.tasks
         for record in (*task_records(folder, spec.id), *heal_records(folder, spec.id))
         for note in record.notes
     )

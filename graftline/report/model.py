@@ -14,6 +14,7 @@ from graftline.agents.outcome import OutcomeKind
 from graftline.agents.tiers import Tier
 from graftline.caps import Scope
 from graftline.errors import ExitCode
+from graftline.planning.interval import Interval
 
 
 class RunState(StrEnum):
@@ -209,6 +210,32 @@ class CapReport(Part):
     called: bool = Field(description="false: there was no room for the call; true: its agent reached its limit")
 
 
+class Coverage(Part):
+    """How many of some intervals held what came of them."""
+
+    held: int = Field(ge=0)
+    of: int = Field(ge=0)
+
+
+class EstimateReport(Part):
+    """What the run was expected to come to when its plan was settled, and whether it did.
+
+    Only a run that came to its end by itself is held against its estimate: not one that was stopped, or that a cap cut.
+    """
+
+    confidence: float = Field(description="How often such intervals are expected to hold")
+    basis: Text = Field(description="What the estimate went by")
+    cost_usd: Interval | None = Field(description="Of all calls, planning included; null: unknown, which is not 0")
+    cost_held: bool | None = Field(description="null: the cost is unknown, or the run did not come to its end")
+    seconds: Interval
+    seconds_taken: Seconds = Field(description="From the settled plan on; waiting for a person does not count")
+    seconds_held: bool | None = Field(description="null: the run did not come to its end")
+    task_costs: Coverage = Field(description="Of this run's tasks")
+    task_seconds: Coverage = Field(description="Of this run's tasks")
+    run_costs: Coverage = Field(description="Of this repository's runs, this one among them")
+    run_seconds: Coverage = Field(description="Of this repository's runs, this one among them")
+
+
 class Report(Part):
     """Everything a person or a program wants to know about a run."""
 
@@ -227,6 +254,7 @@ class Report(Part):
     cost_unknown_usd: Cost = Field(description="What those calls count as under the caps")
     caps_reached: tuple[CapReport, ...] = Field(description="The caps that left something undone")
     seconds: Seconds
+    estimate: EstimateReport | None = Field(default=None, description="null: none was made")
     tasks: tuple[TaskReport, ...]
     tests: TestReport | None = Field(description="null: nothing was tested")
     heals: tuple[HealReport, ...]

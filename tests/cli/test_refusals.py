@@ -100,8 +100,10 @@ def test_a_repository_that_cannot_be_used_is_refused_untouched(
     ("arguments", "code", "words"),
     [
         (["run"], 2, ["graftline run FILE"]),
-        (["run", "-p", "add a cache"], 2, ["needs the planner", "graftline run FILE"]),
-        (["run", "-f", "prompt.txt"], 2, ["needs the planner", "graftline run FILE"]),
+        (["run", "PLAN", "-p", "add a cache"], 2, ["graftline run FILE", "graftline run -p"]),
+        (["run", "-p", "add a cache", "-f", "prompt.txt"], 2, ["--prompt-file, not with both"]),
+        (["run", "-p", "x" * 100_001], 2, ["at most 100000 characters"]),
+        (["run", "-f", "prompt.txt"], 2, ["prompt.txt", "cannot be read"]),
         (["run", "PLAN", "--bogus"], 2, ["--bogus"]),
         (["run", "PLAN", "--agents", "many"], 2, ["--agents", "many"]),
         (["run", "PLAN", "--agents", "0"], 2, ["--agents 0", "greater than or equal to 1"]),

@@ -1,0 +1,50 @@
+"""Settling the plan: the run goes by the one its request gave, or by the planner's, once that is approved."""
+
+from itertools import count
+
+from graftline.errors import PlannerError
+from graftline.flows.approval import approve
+from graftline.journal import EventKind
+from graftline.manifest import dump_manifest
+from graftline.plan import Plan
+from graftline.run import REJECTED, Run
+from graftline.tasks.plan import propose
+
+
+async def settle(run: Run) -> bool:
+    """Whether the run has a plan to go by; when it has none, `run.stop_reason` says why.
+
+    Every step finds what is there of it: a proposal that was made is not made again, and nobody is asked twice.
+    """
+    if run.settled is None:
+        try:
+            plan = await find_plan(run)
+        except PlannerError as error:
+            run.stop_reason = run.stop_reason or str(error)
+            return False
+        if plan is None:
+            return False
+        run.adopt(plan)
+    if not any(entry.event is EventKind.PLAN_SETTLED for entry in run.journal.entries()):
+        run.journal.append(EventKind.PLAN_SETTLED, title=run.plan.title, tasks=list(run.graph.order))
+    return True
+
+
+async def find_plan(run: Run) -> Plan | None:
+    """The plan to go by; None when a person rejected what there was, or the run is stopped."""
+    for number in count(1):
+        proposed = await propose(run.id, number)
+        for note in proposed.notes:
+            run.journal.append(EventKind.PLAN_NOTED, text=note)
+        if not run.settings.planner.approve:
+            return proposed.plan
+        described = dump_manifest(proposed.plan, "markdown")
+        decision = await approve(run, "plan", number, described, proposed.plan)
+        if decision.kind == "approve":
+            return decision.plan or proposed.plan
+        if run.stop_reason:
+            return None
+        if proposed.by == "request" or not decision.comment:
+            run.stop_reason = ": ".join(filter(None, [REJECTED, decision.comment]))
+            return None
+    return None
