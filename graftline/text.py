@@ -37,6 +37,12 @@ def plain_end(text: str, max_chars: int) -> str:
     return clean if len(clean) <= max_chars else f"…{clean[len(clean) - max_chars + 1 :]}"
 
 
+def find_hidden(text: str) -> str:
+    """The first character by which a text shows people something else than it says, as `U+202E`; empty when none is."""
+    found = _UNSEEN.search(text.replace("\r\n", "\n"))
+    return f"U+{ord(found[0]):04X}" if found else ""
+
+
 def excerpt(text: str, max_bytes: int) -> str:
     """Plain text of at most `max_bytes` in UTF-8; a quarter from its beginning, the rest from its end."""
     data = plain_text(text).encode()
