@@ -24,7 +24,7 @@ _SUFFIX = ".md.j2"
 _LARGEST_BYTES = 100_000
 _DATA_CHARS = 400_000
 
-TemplateName = Literal["planner", "request", "rejection", "repair", "critic", "review", "revision", "task"]
+TemplateName = Literal["planner", "request", "rejection", "repair", "critic", "review", "revision", "task", "patch"]
 
 _TASK = {
     "id": "discount",
@@ -40,11 +40,16 @@ _SAMPLES: Mapping[TemplateName, Mapping[str, object]] = {
     "planner": {"max_tasks": 50, "tiers": ["fast", "deep"], "runner": "pytest"},
     "request": {"context": "# Files", "request": "Add discounts."},
     "rejection": {"comments": ["Too many tasks.", "Leave the README alone."]},
-    "repair": {"problems": ["task 'discount': there is no task 'price'"], "number": 1, "tries": 4},
+    "repair": {"what": "plan", "problems": ["task 'discount': there is no task 'price'"], "number": 1, "tries": 4},
     "critic": {},
     "review": {"context": "# Files", "request": "Add discounts.", "plan": "{}"},
     "revision": {"findings": ["missing-dependency (discount): it uses prices"]},
     "task": {"task": _TASK},
+    "patch": {
+        "task": "discount",
+        "standings": ["prices: finished", "discount: failed"],
+        "attempts": [{"number": 1, "outcome": "failed", "detail": "", "last_message": "?", "changed": ["shop/a.py"]}],
+    },
 }
 
 

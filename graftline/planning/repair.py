@@ -46,7 +46,7 @@ async def ask_until_valid(
         if not isinstance(judged, tuple):
             return Repaired(judged, said, number)
         problems = describe_problems(judged)
-        repair = templates.render("repair", problems=problems, number=number, tries=tries)
+        repair = templates.render("repair", what=question.schema_name, problems=problems, number=number, tries=tries)
         asked = replace(question, messages=(*question.messages, said, Message("user", repair)))
     count = "1 try" if tries == 1 else f"{tries} tries"
     listed = "\n".join(f"  {problem}" for problem in problems)

@@ -9,9 +9,10 @@ import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TypeVar
 
 import anyio.to_thread
-from pydantic import JsonValue, ValidationError
+from pydantic import BaseModel, JsonValue, ValidationError
 
 from graftline.dependencies import Outline, find_faults
 from graftline.errors import Problem
@@ -24,6 +25,7 @@ from graftline.spellings.problems import KnownKeys, fault_problems, shape_proble
 LARGEST_DRAFT = 2_000_000
 LARGEST_SCAFFOLD = 400_000
 
+Shape = TypeVar("Shape", bound=BaseModel)
 FindIgnored = Callable[[Iterable[str]], Awaitable[frozenset[str]]]
 """Says which of some paths git ignores in the repository."""
 
@@ -38,20 +40,31 @@ class Ground:
 
 def read_draft(data: Mapping[str, JsonValue]) -> Draft | tuple[Problem, ...]:
     """A draft from what a model answered, or everything by which it is none."""
+    return read_answer(Draft, data, _draft_faults)
+
+
+def read_answer(
+    shape: type[Shape],
+    data: Mapping[str, JsonValue],
+    find_more: Callable[[Mapping[str, JsonValue]], Iterable[Problem]] = lambda _: (),
+) -> Shape | tuple[Problem, ...]:
+    """What a model answered in the shape it was asked for, or everything by which it has another one."""
     try:
         size = len(json.dumps(data))
         if size > LARGEST_DRAFT:
-            return (Problem(f"the plan is {size} characters long; at most {LARGEST_DRAFT} are read"),)
-        return Draft.model_validate(data)
+            return (Problem(f"the answer is {size} characters long; at most {LARGEST_DRAFT} are read"),)
+        return shape.model_validate(data)
     except RecursionError:
-        return (Problem("the plan is nested too deeply"),)
+        return (Problem("the answer is nested too deeply"),)
     except ValidationError as error:
-        document = Document(data, "")
-        known: KnownKeys = {(): Draft.model_fields, ("tasks",): DraftTask.model_fields}
-        problems = [*shape_problems(error, document, known_keys=known, spellings={})]
-        if len(_items(data, "tasks")) <= MAX_TASKS:
-            problems += fault_problems(document.with_data(_with_plain_dependencies(data)))
-        return tuple(problems)
+        known: KnownKeys = {(): shape.model_fields, ("tasks",): DraftTask.model_fields}
+        return (*shape_problems(error, Document(data, ""), known_keys=known, spellings={}), *find_more(data))
+
+
+def _draft_faults(data: Mapping[str, JsonValue]) -> Iterable[Problem]:
+    """Broken rules between the tasks of a draft, in whatever of it can be read."""
+    readable = len(_items(data, "tasks")) <= MAX_TASKS
+    return fault_problems(Document(_with_plain_dependencies(data), "")) if readable else ()
 
 
 async def check_tasks(tasks: Sequence[TaskSpec], ground: Ground) -> tuple[Problem, ...]:
