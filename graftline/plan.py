@@ -240,7 +240,11 @@ class Graph:
 
     def predecessors(self, task_id: str) -> tuple[str, ...]:
         """All tasks that have ended when it starts: those it waits for, directly or through others."""
-        return self._in_order(closure(task_id, self._waits))
+        return self._in_order(self._before[task_id])
+
+    def is_ordered(self, one: str, other: str) -> bool:
+        """Whether one of two tasks ends before the other starts; otherwise both may be at work at the same time."""
+        return one == other or one in self._before[other] or other in self._before[one]
 
     def ancestors(self, task_id: str) -> tuple[str, ...]:
         """All tasks it depends on, directly or through others."""
@@ -267,6 +271,10 @@ class Graph:
         for ordering in self.orderings:
             waits[ordering.second].add(ordering.first)
         return waits
+
+    @cached_property
+    def _before(self) -> dict[str, set[str]]:
+        return {task_id: closure(task_id, self._waits) for task_id in self._waits}
 
     @cached_property
     def _needed_by(self) -> dict[str, set[str]]:

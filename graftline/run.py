@@ -17,6 +17,7 @@ from graftline.lease import Lease
 from graftline.ledger import Ledger
 from graftline.pinned import PinnedRun, write_pinned
 from graftline.plan import Graph, Plan, TaskSpec, graph_of
+from graftline.planning.neighbours import describe_neighbours
 from graftline.process import OnStart, ProcessIdentity
 from graftline.records import AttemptRecord, heal_records, task_records
 from graftline.settings import Settings
@@ -119,9 +120,10 @@ class Run:
         return spec.timeout_seconds or self.settings.timeouts.task_seconds
 
     def context_of(self, spec: TaskSpec) -> tuple[str, ...]:
-        """What a task's agent is told of the plan around it: the work it builds upon."""
+        """What a task's agent is told of the plan around it: what is done beside it, and the work it builds upon."""
         before = [self.plan.task(name) for name in self.graph.dependencies(spec.id)]
-        return tuple(f"{done.id}: {done.title or done.id}" for done in before)
+        beside = describe_neighbours(self.graph, spec.id)
+        return (*filter(None, [beside]), *(f"{done.id}: {done.title or done.id}" for done in before))
 
     def recording(self, what: str, *, task: str | None = None, attempt: int | None = None) -> OnStart:
         """Writes a process into the journal the moment it runs: whoever finds this run dead ends it by that."""

@@ -114,7 +114,7 @@ def run_request(
 ) -> int:
     """Check a request, say what it comes to, run it and deliver the report; the process's exit code."""
     checked = asyncio.run(check_request(request, os.environ, load_blocks=blocks_of_server))
-    stderr_console().say("\n".join(describe_run(checked)))
+    stderr_console().say("\n".join(describe_run(checked, os.environ)))
     if dry_run:
         return ExitCode.SUCCESS
     say_what_was_found_dead(tell_server=False)

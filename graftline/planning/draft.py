@@ -4,10 +4,9 @@ A draft says in fields of their own what a fresh agent has to know of its task, 
 plan must not be told by a model (who does a task, its environment, its limits) has no field here.
 """
 
-from collections.abc import Mapping
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from graftline.agents.tiers import Tier
@@ -17,8 +16,6 @@ from graftline.text import find_hidden
 MAX_TASKS: Final = 50
 MAX_ITEMS: Final = 40
 MAX_FILES: Final = 10
-
-_SCHEMA_WORDS = frozenset({"type", "properties", "required", "items", "enum", "description", "additionalProperties"})
 
 
 def _within(max_chars: int) -> AfterValidator:
@@ -34,6 +31,12 @@ def _within(max_chars: int) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _no_option(path: str) -> str:
+    if path.startswith("-"):
+        _break_rule("would be read as an option of the test runner")
+    return path
+
+
 def _break_rule(message: str) -> None:
     raise PydanticCustomError(RULE, "{message}", {"message": message})
 
@@ -43,7 +46,7 @@ Sentence = Annotated[Text, _within(1_000)]
 Paragraphs = Annotated[Text, _within(8_000)]
 Instructions = Annotated[Prompt, _within(20_000)]
 Place = Annotated[Pattern, _within(500)]
-TestPath = Annotated[FilePath, _within(500)]
+TestPath = Annotated[FilePath, _within(500), AfterValidator(_no_option)]
 Code = Annotated[Prompt, _within(60_000)]
 ExistingTest = Annotated[TestName, _within(500)]
 
@@ -126,35 +129,3 @@ class Draft(Part):
     tasks: tuple[DraftTask, ...] = Field(
         min_length=1, max_length=MAX_TASKS, description="The tasks; a single one when splitting would not pay"
     )
-
-
-def output_schema(model: type[BaseModel]) -> dict[str, JsonValue]:
-    """The JSON schema of a model in the words that every provider's structured output takes.
-
-    References are written out, and rules on length and form left out: they are checked when the answer is read.
-    """
-    schema = model.model_json_schema()
-    return _portable(schema, schema.get("$defs", {}))
-
-
-def _portable(
-    schema: Mapping[str, JsonValue], definitions: Mapping[str, Mapping[str, JsonValue]]
-) -> dict[str, JsonValue]:
-    if isinstance(reference := schema.get("$ref"), str):
-        schema = {**definitions[reference.rpartition("/")[2]], **schema}
-    portable: dict[str, JsonValue] = {}
-    for word in schema:
-        value = schema[word]
-        if word not in _SCHEMA_WORDS:
-            continue
-        if word == "properties" and isinstance(value, Mapping):
-            portable[word] = {name: _nested(each, definitions) for name, each in value.items()}
-        elif word == "items":
-            portable[word] = _nested(value, definitions)
-        else:
-            portable[word] = value
-    return portable
-
-
-def _nested(schema: JsonValue, definitions: Mapping[str, Mapping[str, JsonValue]]) -> JsonValue:
-    return _portable(schema, definitions) if isinstance(schema, Mapping) else schema

@@ -28,10 +28,10 @@ from graftline.patch import (
 from graftline.plan import Plan, TaskId, TaskSpec
 from graftline.planning.asking import Ask
 from graftline.planning.composition import compose_task, configured_tiers
-from graftline.planning.draft import MAX_ITEMS, DraftTask, Part, output_schema
+from graftline.planning.draft import MAX_ITEMS, DraftTask, Part
 from graftline.planning.planner import Job, conversation, planning_question
 from graftline.planning.provider import Answer, Message
-from graftline.planning.repair import ask_until_valid, no_answer
+from graftline.planning.repair import ask_until_valid
 from graftline.planning.scaffold import CheckScaffold
 from graftline.planning.setback import Setback
 from graftline.planning.validation import check_tasks, read_answer
@@ -100,7 +100,7 @@ async def make_patch(
     messages = [*conversation(job), Message("assistant", dump_manifest(plan, "json")), Message("user", asked)]
     judge = _Judge(job, plan, frozenset(setback.finished), frozenset(taken), check_scaffold)
     repaired = await ask_until_valid(
-        planning_question(job, "patch", messages, output_schema(DraftPatch)),
+        planning_question(job, "patch", messages, DraftPatch.model_json_schema()),
         ask,
         judge.judge,
         templates=job.templates,
@@ -121,7 +121,7 @@ class _Judge:
 
     async def judge(self, answer: Answer) -> ProposedPatch | tuple[Problem, ...]:
         if answer.data is None:
-            return no_answer(answer)
+            return (Problem(answer.problem),)
         draft = read_answer(DraftPatch, answer.data)
         if not isinstance(draft, DraftPatch):
             return draft

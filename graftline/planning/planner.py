@@ -16,10 +16,10 @@ from graftline.manifest import dump_manifest, parse_plan
 from graftline.plan import Plan
 from graftline.planning.asking import Ask
 from graftline.planning.composition import compose_task, configured_tiers, draft_notes
-from graftline.planning.draft import MAX_TASKS, Draft, output_schema
+from graftline.planning.draft import MAX_TASKS, Draft
 from graftline.planning.prompts import Templates
 from graftline.planning.provider import Answer, Message, Question
-from graftline.planning.repair import Repaired, ask_until_valid, no_answer
+from graftline.planning.repair import Repaired, ask_until_valid
 from graftline.planning.review import Review, read_review
 from graftline.planning.scaffold import CheckScaffold
 from graftline.planning.validation import Ground, check_tasks, read_draft
@@ -97,13 +97,13 @@ class _Writing:
     async def write(self, messages: Sequence[Message]) -> Repaired[_Valid]:
         """A valid plan, as the answer to a conversation."""
         job = self._job
-        question = planning_question(job, "plan", messages, output_schema(Draft))
+        question = planning_question(job, "plan", messages, Draft.model_json_schema())
         tries = 1 + job.settings.planner.max_replan_attempts
         return await ask_until_valid(question, self._ask, self._judge, templates=job.templates, tries=tries)
 
     async def _judge(self, answer: Answer) -> _Valid | tuple[Problem, ...]:
         if answer.data is None:
-            return no_answer(answer)
+            return (Problem(answer.problem),)
         draft = read_draft(answer.data)
         if not isinstance(draft, Draft):
             return draft
@@ -149,7 +149,7 @@ async def _review(job: Job, ask: Ask, plan: Plan) -> Review | None:
         purpose="critic",
         system=job.templates.render("critic"),
         messages=(Message("user", text),),
-        schema=output_schema(Review),
+        schema=Review.model_json_schema(),
         schema_name="review",
         max_output_tokens=job.settings.planner.output_tokens,
     )

@@ -5,6 +5,7 @@ the values they are given and the templates beside them, and are tried out befor
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -23,6 +24,8 @@ TEMPLATES_FOLDER: Final = Path(".graftline", "templates")
 _SUFFIX = ".md.j2"
 _LARGEST_BYTES = 100_000
 _DATA_CHARS = 400_000
+# A template is a program: beside Jinja's own errors it may end in those of the values that it works with.
+_FAILURES = (TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 TemplateName = Literal["planner", "request", "rejection", "repair", "critic", "review", "revision", "task", "patch"]
 
@@ -40,7 +43,7 @@ _SAMPLES: Mapping[TemplateName, Mapping[str, object]] = {
     "planner": {"max_tasks": 50, "tiers": ["fast", "deep"], "runner": "pytest"},
     "request": {"context": "# Files", "request": "Add discounts."},
     "rejection": {"comments": ["Too many tasks.", "Leave the README alone."]},
-    "repair": {"what": "plan", "problems": ["task 'discount': there is no task 'price'"], "number": 1, "tries": 4},
+    "repair": {"problems": ["task 'discount': there is no task 'price'"], "number": 1, "tries": 4},
     "critic": {},
     "review": {"context": "# Files", "request": "Add discounts.", "plan": "{}"},
     "revision": {"findings": ["missing-dependency (discount): it uses prices"]},
@@ -66,9 +69,7 @@ class Templates:
             for name in get_args(TemplateName)
         }
         sources = {**packaged, **own}
-        self.version = hashlib.sha256(
-            "\0".join(f"{name}\0{sources[name]}" for name in sorted(sources)).encode()
-        ).hexdigest()[:12]
+        self.version = hashlib.sha256(json.dumps(sources, sort_keys=True).encode()).hexdigest()[:12]
         self._environment = _environment(DictLoader(sources))
 
     def render(self, name: TemplateName, /, **values: object) -> str:
@@ -81,7 +82,7 @@ class Templates:
             return self._environment.get_template(name).render(values).strip() + "\n"
         except TemplateSyntaxError as error:
             raise SettingsError(f"{_place(error.name or name)}:{error.lineno}: {error.message}") from error
-        except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError, RecursionError) as error:
+        except _FAILURES as error:
             raise SettingsError(f"{_place(name)}: cannot be rendered: {error}") from error
 
 
@@ -93,9 +94,9 @@ def load_templates(folder: Path) -> Templates:
     """
     own = _read_own(folder)
     templates = Templates(own)
-    for name in get_args(TemplateName):
-        if own:  # a template may include another one
-            templates.render(name, **_SAMPLES[name])
+    if own:
+        for name, values in _SAMPLES.items():  # all of them, since one may include another
+            templates.render(name, **values)
     return templates
 
 

@@ -46,7 +46,7 @@ async def ask_until_valid(
         if not isinstance(judged, tuple):
             return Repaired(judged, said, number)
         problems = describe_problems(judged)
-        repair = templates.render("repair", what=question.schema_name, problems=problems, number=number, tries=tries)
+        repair = templates.render("repair", problems=problems, number=number, tries=tries)
         asked = replace(question, messages=(*question.messages, said, Message("user", repair)))
     count = "1 try" if tries == 1 else f"{tries} tries"
     listed = "\n".join(f"  {problem}" for problem in problems)
@@ -56,17 +56,6 @@ async def ask_until_valid(
         "Say more in the request, ask for less, raise `[planner] max_replan_attempts`, take a more capable "
         "`[planner] model`, or write the plan by hand."
     )
-
-
-def no_answer(answer: Answer) -> tuple[Problem, ...]:
-    """Why there is nothing in an answer to judge."""
-    match answer.stop:
-        case "length":
-            return (Problem("the answer was cut off at its longest: plan fewer tasks, with shorter texts and tests"),)
-        case "refused":
-            return (Problem("there is no plan in the answer: it refuses to make one"),)
-        case "end":
-            return (Problem(answer.problem or "there is no plan in the answer"),)
 
 
 def describe_problems(problems: Sequence[Problem]) -> list[str]:

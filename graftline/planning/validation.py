@@ -4,7 +4,6 @@ A draft is read first (keys, types, sizes), then the tasks made of it are judged
 files of the repository. Paths are compared by their text, and letter case is ignored as some file systems do.
 """
 
-import json
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,15 +13,13 @@ from typing import TypeVar
 import anyio.to_thread
 from pydantic import BaseModel, JsonValue, ValidationError
 
-from graftline.dependencies import Outline, find_faults
 from graftline.errors import Problem
 from graftline.paths import may_overlap
-from graftline.plan import TaskSpec
+from graftline.plan import Plan, TaskSpec
 from graftline.planning.draft import MAX_TASKS, Draft, DraftTask
 from graftline.spellings.document import Document
 from graftline.spellings.problems import KnownKeys, fault_problems, shape_problems
 
-LARGEST_DRAFT = 2_000_000
 LARGEST_SCAFFOLD = 400_000
 
 Shape = TypeVar("Shape", bound=BaseModel)
@@ -39,32 +36,23 @@ class Ground:
 
 
 def read_draft(data: Mapping[str, JsonValue]) -> Draft | tuple[Problem, ...]:
-    """A draft from what a model answered, or everything by which it is none."""
-    return read_answer(Draft, data, _draft_faults)
+    """A draft from what a model answered, which is bounded in size and depth; or everything by which it is none."""
+    count = len(_items(data, "tasks"))
+    if count > MAX_TASKS:  # all that may be wrong with thousands would say nothing more
+        return (Problem(f"the plan has {count} tasks; at most {MAX_TASKS}, so make fewer and larger ones"),)
+    draft = read_answer(Draft, data)
+    if isinstance(draft, Draft):
+        return draft
+    return (*draft, *fault_problems(Document(_with_plain_dependencies(data), "")))
 
 
-def read_answer(
-    shape: type[Shape],
-    data: Mapping[str, JsonValue],
-    find_more: Callable[[Mapping[str, JsonValue]], Iterable[Problem]] = lambda _: (),
-) -> Shape | tuple[Problem, ...]:
+def read_answer(shape: type[Shape], data: Mapping[str, JsonValue]) -> Shape | tuple[Problem, ...]:
     """What a model answered in the shape it was asked for, or everything by which it has another one."""
     try:
-        size = len(json.dumps(data))
-        if size > LARGEST_DRAFT:
-            return (Problem(f"the answer is {size} characters long; at most {LARGEST_DRAFT} are read"),)
         return shape.model_validate(data)
-    except RecursionError:
-        return (Problem("the answer is nested too deeply"),)
     except ValidationError as error:
         known: KnownKeys = {(): shape.model_fields, ("tasks",): DraftTask.model_fields}
-        return (*shape_problems(error, Document(data, ""), known_keys=known, spellings={}), *find_more(data))
-
-
-def _draft_faults(data: Mapping[str, JsonValue]) -> Iterable[Problem]:
-    """Broken rules between the tasks of a draft, in whatever of it can be read."""
-    readable = len(_items(data, "tasks")) <= MAX_TASKS
-    return fault_problems(Document(_with_plain_dependencies(data), "")) if readable else ()
+        return tuple(shape_problems(error, Document(data, ""), known_keys=known, spellings={}))
 
 
 async def check_tasks(tasks: Sequence[TaskSpec], ground: Ground) -> tuple[Problem, ...]:
@@ -74,11 +62,10 @@ async def check_tasks(tasks: Sequence[TaskSpec], ground: Ground) -> tuple[Proble
 
 
 def _find_problems(tasks: Sequence[TaskSpec], tracked: frozenset[str], ignored: frozenset[str]) -> tuple[Problem, ...]:
-    outlines = [Outline(index, task.id, tuple(task.depends_on)) for index, task in enumerate(tasks)]
-    faults = [Problem(fault.message, task=tasks[fault.index].id) for fault in find_faults(outlines)]
+    faults = Plan.model_construct(tasks=tuple(tasks)).faults()
     files = _Files(tracked)
     return (
-        *faults,
+        *(Problem(fault.message, task=tasks[fault.index].id) for fault in faults),
         *_unsaid_writes(tasks),
         *_shared_writes(tasks),
         *_impossible_writes(tasks, files),
@@ -147,10 +134,9 @@ def _shared_writes(tasks: Sequence[TaskSpec]) -> Iterator[Problem]:
             continue
         shared = next(((a, b) for a in first.writes for b in second.writes if may_overlap(a, b)), None)
         if shared is not None:
-            what = f"{shared[0]!r}" if shared[0] == shared[1] else f"{shared[0]!r} and {shared[1]!r} overlap, which"
             yield Problem(
-                f"{what} is written by {first.id!r} too, and the two may run at the same time: give each file to one "
-                "task, or make one depend on the other if it needs its work",
+                f"it writes {shared[1]!r}, and {first.id!r}, which may run at the same time, writes {shared[0]!r}: "
+                "give each file to one task, or make one depend on the other if it needs its work",
                 task=second.id,
             )
 

@@ -9,6 +9,7 @@ from rich.text import Text
 from graftline.report.model import EXIT_CODES, HealOutcome, Report, RunState, TaskState
 from graftline.report.wording import (
     answer_command,
+    approve_command,
     attempts_cost,
     attempts_duration,
     cap_lines,
@@ -54,6 +55,11 @@ def print_report(report: Report, console: Console) -> None:
     for question in report.questions:
         _print_line(console, "Question", f"{question.task}: {question.question}", "yellow")
         _print_line(console, "Answer", answer_command(report, question), "bold")
+    if report.approval is not None:
+        _print_line(
+            console, "Approval", f"{report.approval.what} {report.approval.number} waits for a person", "yellow"
+        )
+        _print_line(console, "Approve", f"{approve_command(report)}, or with --reject", "bold")
     for kept in report.salvage:
         _print_line(console, "Kept work", f"{kept.task}: {kept.ref} at {short_commit(kept.commit)}")
     for note in report.notes:
