@@ -7,13 +7,14 @@ from contextvars import Context
 
 from graftline.approvals import Kind, PendingApproval, pending_approval
 from graftline.cli.board import Board
-from graftline.cli.overview import describe_plan
 from graftline.cli.prefect_client import prefect_client
 from graftline.cli.terminal import ask_line, edit_text
 from graftline.errors import ManifestError, ServerUnavailableError, UserError
 from graftline.journal import Entry, EventKind
-from graftline.manifest import Manifest, dump_manifest, parse_manifest
-from graftline.plan import Plan, graph_of
+from graftline.manifest import dump_manifest, parse_manifest
+from graftline.plan import Plan
+from graftline.planning.preview import preview_of
+from graftline.report.preview_text import preview_lines
 
 CHOICES = "[a]pprove, [e]dit, [r]eject? "
 OTHERWISE = "What is to be planned otherwise (nothing: the run ends)? "
@@ -84,7 +85,7 @@ class ApprovalPrompt:
                     self._board.say(str(error))
 
     def _show(self, plan: Plan) -> None:
-        self._board.say("\n".join(describe_plan(Manifest(plan, graph_of(plan), ()), None)))
+        self._board.say("\n".join(preview_lines(preview_of(plan))))
 
     async def _edit(self, plan: Plan) -> Plan:
         """The plan as the person leaves it in an editor; the same one when they discard what they changed."""

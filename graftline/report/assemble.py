@@ -35,7 +35,7 @@ from graftline.report.model import (
     TestReport,
 )
 from graftline.report.sentences import describe
-from graftline.report.time_taken import worked_seconds
+from graftline.report.time_taken import NOBODY_WORKS_AFTER, worked_seconds
 from graftline.run import NOT_STARTED
 from graftline.store import RunFolder
 

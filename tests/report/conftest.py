@@ -7,6 +7,7 @@ import pytest
 from graftline.agents.outcome import OutcomeKind
 from graftline.caps import Scope
 from graftline.report.model import (
+    ApprovalReport,
     AttemptReport,
     CapReport,
     ConflictReport,
@@ -102,6 +103,7 @@ def make_report() -> MakeReport:
                 ),
             ),
             conflicts=(ConflictReport(task="docs", with_tasks=("api",), files=(foreign,)),),
+            approval=ApprovalReport(what="plan", number=2, description=foreign),
             questions=(QuestionReport(task="api", question=foreign, flow_run_id="2" * 36),),
             salvage=(SalvageReport(ref="refs/graftline/1/salvage/api/1", commit="f" * 40, task="api"),),
             notes=(foreign,),
