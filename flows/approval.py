@@ -35,8 +35,8 @@ async def approve(
 
     Asked once: a run that is entered again finds the decision in its journal, or in the form that the process before it
     put up. An edited plan that cannot run, or in which `check` finds something, is not taken, and the person is asked
-    again. When nobody decides in time, or the run is cancelled meanwhile, that is a rejection without a comment, and
-    `run.stop_reason` says so.
+    again. When nobody decides in time, or the run is cancelled meanwhile, that is a rejection without a comment.
+    `run.stop_reason` then says why nothing new starts; without a patch that nobody decided about, the run goes on.
 
     Raises:
         Pause: the run is suspended; it goes on in another process, from its top.
@@ -62,7 +62,7 @@ async def approve(
 
 
 async def ask(run: Run, what: What, number: int, described: str, plan: Plan) -> Approval | None:
-    """What a person fills into a form that is put up now; None when nobody does, and `run.stop_reason` says why."""
+    """What a person fills into a form that is put up now; None when nobody does, which is said."""
     seconds = run.settings.timeouts.approval_seconds
     is_suspended = can_suspend() and not is_attended()
     # Another one each time: Prefect takes a key of a flow run once.
@@ -82,7 +82,11 @@ async def ask(run: Run, what: What, number: int, described: str, plan: Plan) -> 
             raise
         return None
     if answer is None:
-        run.stop_reason = run.stop_reason or f"nobody decided about {pending} within {seconds:g} s"
+        why = f"nobody decided about {pending} within {seconds:g} s"
+        if what == "plan":
+            run.stop_reason = run.stop_reason or why
+        else:
+            run.journal.append(EventKind.WARNING, text=why)
     return answer
 
 
