@@ -150,7 +150,7 @@ class RunFolder:
 
     @property
     def planning(self) -> Path:
-        """What the planner was asked and answered, and what it proposed."""
+        """What the planner proposed."""
         return self.path / "planning"
 
     @property

@@ -1,7 +1,7 @@
 """What a person sees while a run goes on: a live table on a terminal, one plain line per event without one."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
@@ -30,6 +30,10 @@ class Board(Protocol):
         """Show that something happened in the run."""
         ...
 
+    def held(self) -> AbstractContextManager[None]:
+        """Leave the terminal to whoever asks a person something inside."""
+        ...
+
 
 @contextmanager
 def open_board(graph: Graph | None, *, quiet: bool) -> Iterator[Board]:
@@ -39,13 +43,7 @@ def open_board(graph: Graph | None, *, quiet: bool) -> Iterator[Board]:
         yield Lines(console)
         return
     table = LiveTable(console, graph)
-    with Live(
-        console=console,
-        get_renderable=table.render,
-        refresh_per_second=REFRESHES_PER_SECOND,
-        transient=True,  # the report says the same, and more
-        redirect_stdout=False,
-    ):
+    with table.live:
         yield table
 
 
@@ -58,6 +56,8 @@ LASTING = frozenset(
         EventKind.HEAL_DROPPED,
         EventKind.AGENT_LOOPING,
         EventKind.QUESTION_ASKED,
+        EventKind.APPROVAL_ASKED,
+        EventKind.APPROVAL_GIVEN,
     }
 )
 """What stays above a live table, which shows only how things stand."""
@@ -80,6 +80,10 @@ class Lines:
         if entry.event not in CHATTER:
             self.say(f"{entry.at.astimezone():%H:%M:%S} {describe(entry)}")
 
+    def held(self) -> AbstractContextManager[None]:
+        """Nothing has to stop for it: a line is only printed when something happens."""
+        return nullcontext()
+
 
 @dataclass
 class _Row:
@@ -98,6 +102,22 @@ class LiveTable:
         self._rows = {task_id: _Row() for task_id in graph.order}
         self._after = {task_id: graph.waits_for(task_id) for task_id in graph.order}
         self._doing = ""
+        self.live = Live(
+            console=console,
+            get_renderable=self.render,
+            refresh_per_second=REFRESHES_PER_SECOND,
+            transient=True,  # the report says the same, and more
+            redirect_stdout=False,
+        )
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Take the table away, which would be drawn over what is asked, until that is done."""
+        self.live.stop()
+        try:
+            yield
+        finally:
+            self.live.start()
 
     def say(self, text: str) -> None:
         """Print it above the table."""

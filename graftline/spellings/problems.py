@@ -106,8 +106,12 @@ def _message(details: ErrorDetails, location: Location, known_keys: KnownKeys) -
             message = f"the key {key} is missing"
         case "extra_forbidden":
             message = f"unknown key {key}{nearest(str(location[-1]), known_keys[_place(location)])}"
+        case "too_short" if location != ("tasks",):
+            message = f"{key} is an empty list"
         case "too_short":
             message = f"{key} is an empty list; a plan has at least one task"
+        case "too_long":
+            message = f"{key} has more than {details['ctx']['max_length']} entries"
         case "string_too_short":
             message = f"{key} is empty"
         case "string_unicode":
