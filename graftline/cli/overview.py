@@ -2,22 +2,31 @@
 
 from collections.abc import Iterator, Mapping
 
-from graftline.planning.preview import preview_of, prospects_here
+from graftline.planning.preview import Preview, preview_of
+from graftline.planning.prospects import prospects_here
 from graftline.preflight import Checked
 from graftline.report.preview_text import preview_lines
 from graftline.report.wording import counted, labelled, money
 from graftline.settings import CostSettings
 
 
-def describe_run(checked: Checked, environ: Mapping[str, str]) -> Iterator[str]:
-    """All of it, a line each; a plan that has yet to be made is shown once it is there."""
+async def preview_run(checked: Checked, environ: Mapping[str, str]) -> Preview | None:
+    """The preview of the plan that a run is given; None when it has yet to be made."""
+    if checked.manifest is None:
+        return None
+    plan, commit = checked.manifest.plan, checked.target.commit
+    prospects = await prospects_here(plan, checked.settings, checked.repository, commit, environ)
+    return preview_of(plan, prospects=prospects, notes=checked.manifest.notes)
+
+
+def describe_run(checked: Checked, preview: Preview | None) -> Iterator[str]:
+    """All of it, a line each."""
     settings = checked.settings
-    if checked.manifest is not None:
-        plan = checked.manifest.plan
-        prospects = prospects_here(plan, settings, checked.repository, environ)
-        yield from preview_lines(preview_of(plan, prospects=prospects, notes=checked.manifest.notes))
+    if preview is not None:
+        yield from preview_lines(preview)
     else:
-        yield labelled("Plan", "made by the planner")
+        yield labelled("Plan", "made by the planner, and shown before an agent starts")
+        yield labelled("Planner", str(checked.planner))
         yield labelled("At once", f"{counted(settings.agent.max_concurrent, 'agent')} at most")
     for probe in checked.probes:
         version = f" {probe.version}" if probe.version else ""
@@ -27,7 +36,7 @@ def describe_run(checked: Checked, environ: Mapping[str, str]) -> Iterator[str]:
     landing = "moves when the tests are green" if settings.git.land == "auto" else "stays; a branch gets the result"
     yield labelled("Target", f"{checked.target.branch} at {checked.target.commit[:12]}, which {landing}")
     yield labelled("Cap", describe_caps(settings.cost))
-    plan_notes = checked.manifest.notes if checked.manifest is not None else ()
+    plan_notes = preview.notes if preview is not None else ()
     yield from (labelled("Note", note) for note in checked.notes if note not in plan_notes)
 
 

@@ -17,11 +17,12 @@ from graftline.cli.emitted import flow_text
 from graftline.cli.new_file import NewFile
 from graftline.cli.words import read_words
 from graftline.errors import RepositoryError, UserError
-from graftline.git.repository import open_repository
+from graftline.git.repository import open_repository, resolve_target
 from graftline.manifest import SUFFIXES, dump_manifest, load_manifest, spelling_of
 from graftline.opening import opened_for_planning
 from graftline.planning.desk import propose_plan
-from graftline.planning.preview import Preview, preview_of, preview_of_run, prospects_here
+from graftline.planning.preview import Preview, preview_of
+from graftline.planning.prospects import prospects_here, prospects_in
 from graftline.report.preview_markdown import preview_markdown
 from graftline.report.preview_text import preview_lines
 from graftline.request import BuildRequest
@@ -67,7 +68,7 @@ def plan(
         raise UserError("choose one of --json and --markdown")
     written = NewFile.named("--out", out, SUFFIXES) if out else None
     emitted = NewFile.named("--emit", emit, (".py",)) if emit else None
-    preview = _preview_file(file) if file is not None else asyncio.run(_make_plan(words))
+    preview = asyncio.run(_preview_file(file) if file is not None else _make_plan(words))
     if written is not None:
         written.write(dump_manifest(preview.plan, spelling_of(written.path)))
     if emitted is not None:
@@ -86,7 +87,7 @@ def plan(
     return 0
 
 
-def _preview_file(file: Path) -> Preview:
+async def _preview_file(file: Path) -> Preview:
     """The preview of a plan file; outside a repository nobody knows who does the tasks."""
     try:
         repository = open_repository(Path())
@@ -95,15 +96,22 @@ def _preview_file(file: Path) -> Preview:
         return preview_of(manifest.plan, notes=manifest.notes)
     settings = load_settings(repository.path, environ=os.environ).settings
     manifest = load_manifest(file, agents=(*settings.agents, *PROFILE_TYPES))
-    prospects = prospects_here(manifest.plan, settings, repository, os.environ)
-    return preview_of(manifest.plan, prospects=prospects, notes=manifest.notes)
+    commit, notes = None, manifest.notes
+    try:
+        commit = resolve_target(repository, None).commit
+    except RepositoryError as error:
+        notes = (*notes, f"what may collide is not known: {error}")
+    prospects = await prospects_here(manifest.plan, settings, repository, commit, os.environ)
+    return preview_of(manifest.plan, prospects=prospects, notes=notes)
 
 
 async def _make_plan(words: str) -> Preview:
     """The preview of a plan that is made now."""
     request = BuildRequest(repository=str(Path.cwd()), prompt=words)
     async with opened_for_planning(request, os.environ, load_blocks=blocks_of_server) as run:
-        return preview_of_run(run, await propose_plan(run, 1))
+        proposed = await propose_plan(run, 1)
+        prospects = await prospects_in(run, proposed.plan)
+    return preview_of(proposed.plan, by=proposed.by, prospects=prospects, notes=proposed.notes)
 
 
 def _show(preview: Preview, *, as_json: bool, as_markdown: bool) -> None:

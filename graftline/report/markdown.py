@@ -6,6 +6,7 @@ It reads well where neither Mermaid nor HTML is drawn, and nothing that agents o
 import re
 from collections.abc import Iterable, Iterator
 
+from graftline.report.estimate_wording import estimate_line
 from graftline.report.model import ConflictReport, Report, TaskReport, TestReport
 from graftline.report.wording import (
     answer_command,
@@ -87,6 +88,8 @@ def _parts(report: Report) -> Iterator[str]:
     yield f"- Cost: {report_cost(report)}\n"
     yield from (f"- Cap: {escape(line, 1000)}\n" for line in cap_lines(report))
     yield f"- Time: {duration(report.seconds)}\n"
+    if line := estimate_line(report):
+        yield f"- Estimate: {escape(line, 1000)}\n"
     if command := next_command(report):
         yield f"- Next: {code_span(command)}\n"
     if command := resume_command(report):

@@ -267,7 +267,7 @@ class Report(Part):
     cost_unknown_usd: Cost = Field(description="What those calls count as under the caps")
     caps_reached: tuple[CapReport, ...] = Field(description="The caps that left something undone")
     seconds: Seconds
-    estimate: EstimateReport | None = Field(default=None, description="null: none was made")
+    estimate: EstimateReport | None = Field(description="null: none was made")
     tasks: tuple[TaskReport, ...]
     tests: TestReport | None = Field(description="null: nothing was tested")
     heals: tuple[HealReport, ...]

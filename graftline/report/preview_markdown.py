@@ -5,20 +5,20 @@ It reads well where Mermaid is not drawn, and nothing in a plan is taken as Mark
 
 from collections.abc import Iterator
 
-from graftline.planning.preview import Preview, Prospects
+from graftline.planning.preview import Preview
+from graftline.planning.prospects import Prospects
+from graftline.report.estimate_wording import cost_between, time_between
 from graftline.report.markdown import bounded, code_block, escape
 from graftline.report.plan_tree import plan_tree
 from graftline.report.preview_wording import (
     advice_line,
     also_after,
     conflict_line,
-    cost_between,
     expectations,
     headline,
     less_likely,
     likely_conflicts,
     short_title,
-    time_between,
 )
 
 MOST_EDGES = 400

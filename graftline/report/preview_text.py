@@ -5,19 +5,19 @@ Nothing in it steers a terminal, whatever a plan holds.
 
 from collections.abc import Iterator, Sequence
 
-from graftline.planning.preview import Preview, Prospects
+from graftline.planning.preview import Preview
+from graftline.planning.prospects import Prospects
+from graftline.report.estimate_wording import cost_between, time_between
 from graftline.report.plan_tree import plan_tree
 from graftline.report.preview_wording import (
     advice_line,
     also_after,
     conflict_line,
-    cost_between,
     expectations,
     headline,
     less_likely,
     likely_conflicts,
     short_title,
-    time_between,
 )
 from graftline.report.wording import labelled
 from graftline.text import plain_line

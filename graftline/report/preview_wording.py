@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from graftline.plan import TaskSpec
 from graftline.planning.conflicts import PredictedConflict
-from graftline.planning.interval import Interval
-from graftline.planning.preview import Preview, Prospects
+from graftline.planning.preview import Preview
+from graftline.planning.prospects import Prospects
+from graftline.report.estimate_wording import cost_between, time_between
 from graftline.report.plan_tree import Branch
 from graftline.report.wording import counted, money
 from graftline.text import plain_line
@@ -13,30 +14,6 @@ from graftline.text import plain_line
 SHOWN_CONFLICTS = 5
 LEAST_PROBABILITY = 0.05
 """A pair less likely to collide than this is only counted."""
-
-
-def cost_between(cost_usd: Interval | None) -> str:
-    """An interval of dollars."""
-    if cost_usd is None:
-        return "unknown"
-    low, high = money(cost_usd.low), money(cost_usd.high)
-    return low if low == high else f"{low} to {high}"
-
-
-def time_between(seconds: Interval) -> str:
-    """An interval of time, in units that do not claim to be exact."""
-    (low, low_unit), (high, high_unit) = _rough(seconds.low), _rough(seconds.high)
-    if low_unit != high_unit:
-        return f"{low} {low_unit} to {high} {high_unit}"
-    return f"{low} {low_unit}" if low == high else f"{low} to {high} {high_unit}"
-
-
-def _rough(seconds: float) -> tuple[str, str]:
-    if seconds < 100:
-        return f"{seconds:.0f}", "s"
-    if seconds < 100 * 60:
-        return f"{seconds / 60:.0f}", "min"
-    return f"{seconds / 3600:.0f}", "h"
 
 
 def headline(preview: Preview) -> str:

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from graftline.report.estimate_wording import estimate_line
 from graftline.report.model import EXIT_CODES, HealOutcome, Report, RunState, TaskState
 from graftline.report.wording import (
     answer_command,
@@ -66,6 +67,8 @@ def print_report(report: Report, console: Console) -> None:
         _print_line(console, "Note", note)
     _print_line(console, "Tests", tests_line(report))
     _print_line(console, "Cost", f"{report_cost(report)} in {duration(report.seconds)}")
+    if line := estimate_line(report):
+        _print_line(console, "Estimate", line)
     for line in cap_lines(report):
         _print_line(console, "Cap", line, "red")
     _print_line(console, "Result", result_place(report), "bold")
