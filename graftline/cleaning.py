@@ -25,7 +25,7 @@ from graftline.journal import Entry, EventKind, Journal
 from graftline.lease import Lease, holder_of
 from graftline.pinned import PinnedRun, read_pinned
 from graftline.records import RECORD_NAME
-from graftline.recovery import is_unended
+from graftline.recovery import is_suspended, is_unended
 from graftline.remains import Remains, SoleWork, find_remains, find_scraps
 from graftline.store import RepositoryStore, RunFolder
 
@@ -61,6 +61,8 @@ def hindrance(run: RunFolder, *, is_ours: bool = False) -> str:
     holder = None if is_ours else holder_of(run.path)
     if holder is not None:
         return f"it is going on ({holder})"
+    if is_suspended(run):
+        return "it waits for a person's approval; `graftline abort` ends it"
     return "it was killed, and what its agents left has not been collected yet" if is_unended(run) else ""
 
 

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from graftline.carrying import carry_through
 from graftline.changes import Today, find_changes, read_today
 from graftline.cleaning import remove_planning
+from graftline.closing import close
 from graftline.errors import GraftlineError, RepositoryError, RunBusyError, UserError
 from graftline.git.hub import Hub, open_hub
 from graftline.git.landing import check_result_branch
@@ -36,7 +37,7 @@ from graftline.preflight import (
 )
 from graftline.process import this_process
 from graftline.records import count_extra_attempts
-from graftline.recovery import end_left_behind, find_dead, is_unended, recover
+from graftline.recovery import end_left_behind, find_dead, is_suspended, is_unended, recover
 from graftline.report.wording import money
 from graftline.request import BuildRequest
 from graftline.run import Run, carry_out, close_run
@@ -143,6 +144,21 @@ async def look_after_dead_runs(environ: Mapping[str, str]) -> tuple[str, ...]:
             name = run.pinned.name
             said.append(f"run {name}: {run.recovered}; go on with it: graftline resume {name}")
     return tuple(said)
+
+
+async def close_suspended(folder: RunFolder, environ: Mapping[str, str], why: str) -> None:
+    """Write the end of a suspended run, which no process of its own can write; `why` is its `stop_reason`.
+
+    Raises:
+        RunBusyError: a process carries it out by now.
+    """
+    run = await reopen_run(folder, environ, passing=True)
+    try:
+        if is_suspended(folder):  # somebody may have been faster
+            run.stop_reason = why
+            close(run, None)
+    finally:
+        close_run(run)
 
 
 def take_changes(run: Run, today: Today) -> None:
@@ -267,6 +283,7 @@ def _sign(run: Run) -> None:
         base=run.base,
         target=run.pinned.target,
         tasks=0 if run.settled is None else len(run.settled.order),
+        waits={} if run.settled is None else run.waits,
         pid=identity.pid,
         started=identity.started,
     )

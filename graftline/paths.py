@@ -7,6 +7,7 @@ disk: relative to the root of the repository, POSIX, and never into git's own fo
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import takewhile
 
 import pathspec
 
@@ -67,6 +68,11 @@ def _is_git_folder(component: str) -> bool:
 def matches(pattern: str, path: str) -> bool:
     """Whether a path is what a `writes` pattern names: the path itself, one below it, or one that its globs match."""
     return pathspec.GitIgnoreSpec.from_lines(f"/{each}" for each in _expand_braces(pattern)).match_file(path)
+
+
+def literal_parts(pattern: str) -> tuple[str, ...]:
+    """The components of a pattern before the first with a glob character: where in the tree it can lead."""
+    return tuple(takewhile(lambda part: not any(map(part.__contains__, GLOB_CHARACTERS)), pattern.split("/")))
 
 
 def may_overlap(one: str, other: str) -> bool:

@@ -95,7 +95,7 @@ async def paid(payer: Payer, call: NextCall, payee: Payee) -> AsyncIterator[Paym
         yield payment
     finally:
         outcome = payment.outcome
-        _complete(payer, held.call, call, outcome, monotonic() - started)
+        complete(payer, held.call, call, outcome, monotonic() - started)
         payer.call_ended.set()
         payer.call_ended = asyncio.Event()
         _warn_once(payer)
@@ -108,11 +108,12 @@ def settle(payer: Payer, role: Role, task: str, attempt: int, outcome: AgentOutc
     """The account of an attempt that is over; what a dead process left open of it ends as its outcome says."""
     for call in payer.ledger.account(payer.id).of(role, task, attempt).calls:
         if call.is_open:
-            _complete(payer, call.id, call, outcome, (datetime.now(UTC) - call.started_at).total_seconds())
+            complete(payer, call.id, call, outcome, (datetime.now(UTC) - call.started_at).total_seconds())
     return payer.ledger.account(payer.id).of(role, task, attempt)
 
 
-def _complete(payer: Payer, row: int, call: NextCall, outcome: AgentOutcome, seconds: float) -> None:
+def complete(payer: Payer, row: int, call: NextCall, outcome: AgentOutcome, seconds: float) -> None:
+    """Enter in the ledger how a call ended, with its cost as far as that is known."""
     usage, source = _priced(payer.settings, call, outcome)
     payer.ledger.complete(
         row,

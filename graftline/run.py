@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pydantic import JsonValue
+
 from graftline.agents.routing import Agent, next_agent, route_of
 from graftline.clock import Clock
 from graftline.errors import GraftlineError
@@ -17,8 +19,9 @@ from graftline.lease import Lease
 from graftline.ledger import Ledger
 from graftline.pinned import PinnedRun, write_pinned
 from graftline.plan import Graph, Plan, TaskSpec, graph_of
+from graftline.planning.neighbours import describe_neighbours
 from graftline.process import OnStart, ProcessIdentity
-from graftline.records import heal_records, task_records
+from graftline.records import AttemptRecord, heal_records, task_records
 from graftline.settings import Settings
 from graftline.store import RunFolder
 from graftline.verify.detect import TestCommand
@@ -34,6 +37,7 @@ class Run:
     `recovered` says what was found of a process of it that had died. `tested` holds the keys of the suites that
     this entry into the run has seen end. `deployment` is the id of the Prefect deployment it is a run of, if any.
     `call_ended` is set, and another one put in its place, whenever a call has given back what it did not use.
+    `given_up` has the last attempt of each task that failed for good in this entry into the run.
     """
 
     pinned: PinnedRun
@@ -60,6 +64,7 @@ class Run:
     tested: set[str] = field(default_factory=set)
     deployment: str = ""
     call_ended: asyncio.Event = field(default_factory=asyncio.Event)
+    given_up: dict[str, AttemptRecord] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -76,6 +81,11 @@ class Run:
         if self.settled is None:
             raise GraftlineError(f"run {self.pinned.name} has no plan yet")
         return self.settled
+
+    @property
+    def waits(self) -> dict[str, JsonValue]:
+        """The tasks each task waits for, in integration order, as the journal tells it."""
+        return {task: list(self.graph.waits_for(task)) for task in self.graph.order}
 
     @property
     def plan(self) -> Plan:
@@ -117,9 +127,10 @@ class Run:
         return spec.timeout_seconds or self.settings.timeouts.task_seconds
 
     def context_of(self, spec: TaskSpec) -> tuple[str, ...]:
-        """What a task's agent is told of the plan around it: the work it builds upon."""
+        """What a task's agent is told of the plan around it: what is done beside it, and the work it builds upon."""
         before = [self.plan.task(name) for name in self.graph.dependencies(spec.id)]
-        return tuple(f"{done.id}: {done.title or done.id}" for done in before)
+        beside = describe_neighbours(self.graph, spec.id)
+        return (*filter(None, [beside]), *(f"{done.id}: {done.title or done.id}" for done in before))
 
     def recording(self, what: str, *, task: str | None = None, attempt: int | None = None) -> OnStart:
         """Writes a process into the journal the moment it runs: whoever finds this run dead ends it by that."""

@@ -21,6 +21,7 @@ app = App(
 app.command("graftline.cli.run:run", name="run", help="Run a plan: agents, merge, tests, heal, landing.")
 app.command("graftline.cli.resume:resume", name="resume", help="Go on with a run that did not come to its end.")
 app.command("graftline.cli.answer:answer", name="answer", help="Answer what an agent asked; it goes on from there.")
+app.command("graftline.cli.approve:approve", name="approve", help="Approve a plan that waits for it, or reject it.")
 app.command("graftline.cli.abort:abort", name="abort", help="Stop a run from any terminal; nothing is lost.")
 app.command("graftline.cli.plan:plan", name="plan", help="Check a plan file and show it; write it as a Prefect flow.")
 app.command("graftline.cli.inspect:status", name="status", help="Show how a run stands or ended.")

@@ -12,11 +12,12 @@ from graftline.cli.console import stderr_console
 from graftline.cli.delivery import carry_out
 from graftline.cli.launch import Launch
 from graftline.cli.limits import read_limits
-from graftline.cli.overview import describe_run
+from graftline.cli.overview import describe_run, preview_run
 from graftline.cli.runs import say_what_was_found_dead
 from graftline.cli.words import read_words
 from graftline.errors import ExitCode, UserError
-from graftline.preflight import check_request
+from graftline.planning.preview import Preview
+from graftline.preflight import Checked, check_request
 from graftline.report.files import check_report_path
 from graftline.request import BuildRequest
 
@@ -113,16 +114,15 @@ def run_request(
     keep_server: bool = False,
 ) -> int:
     """Check a request, say what it comes to, run it and deliver the report; the process's exit code."""
-    checked = asyncio.run(check_request(request, os.environ, load_blocks=blocks_of_server))
-    stderr_console().say("\n".join(describe_run(checked)))
+    checked, preview = asyncio.run(_check(request))
+    stderr_console().say("\n".join(describe_run(checked, preview)))
     if dry_run:
         return ExitCode.SUCCESS
     say_what_was_found_dead(tell_server=False)
     launch = Launch(request, checked.repository)
-    return carry_out(
-        launch,
-        checked.manifest.graph if checked.manifest else None,
-        as_json=as_json,
-        report=report,
-        keep_server=keep_server,
-    )
+    return carry_out(launch, as_json=as_json, report=report, keep_server=keep_server)
+
+
+async def _check(request: BuildRequest) -> tuple[Checked, Preview | None]:
+    checked = await check_request(request, os.environ, load_blocks=blocks_of_server)
+    return checked, await preview_run(checked, os.environ)

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from graftline.agents.outcome import Usage
 from graftline.planning.provider import Answer, Question, Stop
 from graftline.planning.schemas import root_of
-from graftline.text import plain_line
+from graftline.text import plain_line, whole_characters
 
 MAX_CHARS = 4_000_000
 MAX_DEPTH = 32
@@ -43,8 +43,8 @@ class _UnreadableError(ValueError):
 def read_answer(question: Question, text: str, *, stop: Stop, usage: Usage, model: str, version: str = "") -> Answer:
     """What a model answered, from all that it said and why it stopped."""
     if stop == "refused":
-        said = plain_line(text, SAID_CHARS)
-        reading = Reading(problem=f"the model would not answer{f': {said}' if said else ''}")
+        why = plain_line(text, SAID_CHARS)
+        reading = Reading(problem=f"the model would not answer{f': {why}' if why else ''}")
     elif stop == "length":
         reading = Reading(
             problem=f"the answer was cut off at its limit of {question.max_output_tokens} tokens: give a shorter one"
@@ -52,8 +52,8 @@ def read_answer(question: Question, text: str, *, stop: Stop, usage: Usage, mode
     else:
         reading = read_object(text, question.schema)
     # A megabyte of nonsense would go back to the model with the question, and be paid for.
-    kept = text if len(text) <= MAX_CHARS else text[:MAX_CHARS]
-    return Answer(reading.data, kept, stop, usage, model, version, reading.problem)
+    said = whole_characters(text[:MAX_CHARS])
+    return Answer(reading.data, said, stop, usage, whole_characters(model), version, reading.problem)
 
 
 def read_object(text: str, schema: Mapping[str, JsonValue]) -> Reading:

@@ -12,7 +12,10 @@ from graftline.store import RunFolder
 
 
 class Proposed(BaseModel):
-    """A plan that a run may go by; `by` says whether the planner made it or the request gave it."""
+    """A plan that a run may go by; `by` says whether the planner made it or the request gave it.
+
+    `templates` is the version of the words that the planner was asked in.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -20,6 +23,7 @@ class Proposed(BaseModel):
     by: Literal["planner", "request"]
     plan: Plan
     notes: tuple[str, ...] = ()
+    templates: str = ""
 
 
 def read_proposal(folder: RunFolder, number: int) -> Proposed | None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from graftline.agents.outcome import OutcomeKind
 from graftline.agents.tiers import Tier
+from graftline.approvals import What
 from graftline.caps import Scope
 from graftline.errors import ExitCode
 from graftline.planning.interval import Interval
@@ -25,7 +26,8 @@ class RunState(StrEnum):
     of the tasks is in the result, landed or on a branch. `nothing-to-land`: all tasks are done and none had to change
     anything. `tests-failed`: the merged work is red and was not healed. `failed`: there is no result, or the run was
     stopped for another reason than those below. `budget-reached`: a cap left something undone. `cancelled`: a person or
-    a signal stopped it. `crashed`: a defect of graftline stopped it. `running`: it has not ended.
+    a signal stopped it. `crashed`: a defect of graftline stopped it. `running`: it has not ended. `suspended`: neither
+    has this one; it waits for a person, without a process.
     """
 
     LANDED = "landed"
@@ -39,6 +41,7 @@ class RunState(StrEnum):
     CANCELLED = "cancelled"
     CRASHED = "crashed"
     RUNNING = "running"
+    SUSPENDED = "suspended"
 
 
 # Success is everything that was asked for: a result that was to land and waits is not. A run that ends while its state
@@ -55,7 +58,9 @@ EXIT_CODES: dict[RunState, ExitCode] = {
     RunState.CANCELLED: ExitCode.WORK_FAILED,
     RunState.CRASHED: ExitCode.DEFECT,
     RunState.RUNNING: ExitCode.DEFECT,
+    RunState.SUSPENDED: ExitCode.DEFECT,
 }
+UNENDED = frozenset({RunState.RUNNING, RunState.SUSPENDED})
 
 
 class TaskState(StrEnum):
@@ -191,6 +196,14 @@ class QuestionReport(Part):
     flow_run_id: str = Field(description="The Prefect flow run that is paused until it is resumed with the answer")
 
 
+class ApprovalReport(Part):
+    """A plan, or a patch of it, that waits until a person approves or rejects it."""
+
+    what: What
+    number: int = Field(ge=1, description="Which proposal or patch of the run it is")
+    description: Text = Field(description="What the person is shown, in Markdown")
+
+
 class SalvageReport(Part):
     """Work that did not make it into the result and is kept on a ref of the hub."""
 
@@ -254,12 +267,13 @@ class Report(Part):
     cost_unknown_usd: Cost = Field(description="What those calls count as under the caps")
     caps_reached: tuple[CapReport, ...] = Field(description="The caps that left something undone")
     seconds: Seconds
-    estimate: EstimateReport | None = Field(default=None, description="null: none was made")
+    estimate: EstimateReport | None = Field(description="null: none was made")
     tasks: tuple[TaskReport, ...]
     tests: TestReport | None = Field(description="null: nothing was tested")
     heals: tuple[HealReport, ...]
     conflicts: tuple[ConflictReport, ...]
     questions: tuple[QuestionReport, ...] = Field(description="What waits for a person; empty once the run has ended")
+    approval: ApprovalReport | None = Field(description="What waits for a person's approval; null when nothing does")
     salvage: tuple[SalvageReport, ...]
     notes: tuple[Text, ...] = Field(description="What else a person should know")
 
@@ -278,7 +292,7 @@ class Report(Part):
 
 def is_resumable(state: RunState) -> bool:
     """Whether something of the request is left that `graftline resume` could do."""
-    return state is not RunState.RUNNING and EXIT_CODES[state] is not ExitCode.SUCCESS
+    return state not in UNENDED and EXIT_CODES[state] is not ExitCode.SUCCESS
 
 
 def exit_code(report: Report) -> ExitCode:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import Callable
 from uuid import UUID
 
 import pytest
@@ -10,7 +9,6 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import State
 from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow_async
-from prefect.states import Cancelling
 
 from graftline.approvals import PendingApproval, pending_approval
 from graftline.flows.build import build
@@ -19,9 +17,8 @@ from graftline.lease import holder_of
 from graftline.manifest import dump_manifest
 from graftline.opening import look_after_dead_runs
 from graftline.plan import Plan
-from graftline.report.model import RunState
 from graftline.request import BuildRequest
-from tests.pipeline import Built, Project, runs_flows, task, write
+from tests.pipeline import Project, runs_flows, task, write
 
 pytestmark = runs_flows
 
