@@ -1,14 +1,13 @@
 """The planner's desk: where a request, what is known of the repository and a model come together into a proposal."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
 import anyio.to_thread
 
 from graftline.errors import GraftlineError
-from graftline.git.repository import find_ignored, list_files
+from graftline.git.repository import list_files
 from graftline.journal import EventKind
 from graftline.patch import PlanPatch
 from graftline.plan import Plan
@@ -115,15 +114,11 @@ async def _open_desk(run: Run, feedback: tuple[Feedback, ...] = ()) -> Desk:
         context=await _describe_repository(run),
         settings=run.settings,
         templates=load_templates(run.repository.path),
-        ground=Ground(frozenset(tracked), partial(_find_ignored, run)),
+        ground=Ground(frozenset(tracked), partial(run.hub.ignored_paths, work_tree=run.repository.path)),
         test_command=run.test_command,
         feedback=feedback,
     )
     return Desk(job, asking(run, chosen.provider, answers), _bench(run).check)
-
-
-async def _find_ignored(run: Run, paths: Iterable[str]) -> frozenset[str]:
-    return await anyio.to_thread.run_sync(find_ignored, run.repository, paths)
 
 
 async def _describe_repository(run: Run) -> str:
