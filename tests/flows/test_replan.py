@@ -185,7 +185,10 @@ async def test_a_run_without_its_patch_ends_as_it_would_have(project: Project, p
     built = await building
 
     assert str(pending) == "patch 1"
-    assert "- big\n+ half: Do half; depends_on: first" in pending.text
+    assert pending.text.startswith(
+        "Task `big` failed for good: too much for one agent\n\n```text\n- big\n+ half: Do half;"
+    )
+    assert pending.plan.task("child").depends_on == ("rest",)
     assert built.states == {"first": "succeeded", "big": "failed", "child": "skipped", "other": "failed"}
     assert built.report.state is RunState.PARTIAL
     assert sorted(entry.task or "" for entry in built.agents) == ["big", "first", "other"]
