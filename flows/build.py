@@ -15,6 +15,7 @@ from graftline.closing import close, is_complete
 from graftline.flows.execute import emit
 from graftline.flows.heal import heal
 from graftline.flows.merge import merge
+from graftline.flows.replan import go_on_replanning, replan
 from graftline.flows.settle import settle
 from graftline.healing import is_better
 from graftline.integration import replay_candidate
@@ -82,14 +83,27 @@ async def pipeline(run: Run) -> None:
     if not await settle(run):
         return
     await baseline(run.id)
-    execute: Any = emit(run.plan)  # Prefect's types do not know that a state asked for is awaited
-    await raise_defect(await execute(run.id, return_state=True))
+    await carry_out_plan(run)
     integration = await merge(run.id)
     if not integration.merged:
         return
     verified = await verify_and_heal(run, integration.commit)
     if verified.verdict.passed:
         await land(run, verified)
+
+
+async def carry_out_plan(run: Run) -> None:
+    """All tasks, and what a patch of the plan leaves to do after that."""
+    await go_on_replanning(run)
+    await run_tasks(run)
+    while await replan(run):
+        await run_tasks(run)
+
+
+async def run_tasks(run: Run) -> None:
+    """The tasks of the plan as it is now."""
+    execute: Any = emit(run.plan)  # Prefect's types do not know that a state asked for is awaited
+    await raise_defect(await execute(run.id, return_state=True))
 
 
 async def raise_defect(executed: State[None]) -> None:

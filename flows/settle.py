@@ -5,8 +5,9 @@ from itertools import count
 from graftline.errors import PlannerError
 from graftline.flows.approval import approve
 from graftline.journal import EventKind
-from graftline.manifest import dump_manifest
 from graftline.plan import Plan
+from graftline.planning.preview import preview_of_run
+from graftline.report.preview_markdown import preview_markdown
 from graftline.run import REJECTED, Run
 from graftline.tasks.plan import propose
 
@@ -38,7 +39,7 @@ async def find_plan(run: Run) -> Plan | None:
             run.journal.append(EventKind.PLAN_NOTED, text=note)
         if not run.settings.planner.approve:
             return proposed.plan
-        described = dump_manifest(proposed.plan, "markdown")
+        described = preview_markdown(preview_of_run(run, proposed))
         decision = await approve(run, "plan", number, described, proposed.plan)
         if decision.kind == "approve":
             return decision.plan or proposed.plan

@@ -248,11 +248,11 @@ class Graph:
 
     def ancestors(self, task_id: str) -> tuple[str, ...]:
         """All tasks it depends on, directly or through others."""
-        return self._in_order(_closure(task_id, self._needs))
+        return self._in_order(closure(task_id, self._needs))
 
     def dependents(self, task_id: str) -> tuple[str, ...]:
         """All tasks that depend on it, directly or through others."""
-        return self._in_order(_closure(task_id, self._needed_by))
+        return self._in_order(closure(task_id, self._needed_by))
 
     def _in_order(self, task_ids: Iterable[str]) -> tuple[str, ...]:
         return tuple(sorted(task_ids, key=self._rank.__getitem__))
@@ -274,7 +274,7 @@ class Graph:
 
     @cached_property
     def _before(self) -> dict[str, set[str]]:
-        return {task_id: _closure(task_id, self._waits) for task_id in self._waits}
+        return {task_id: closure(task_id, self._waits) for task_id in self._waits}
 
     @cached_property
     def _needed_by(self) -> dict[str, set[str]]:
@@ -321,7 +321,7 @@ def _find_orderings(precedence: list[TaskSpec]) -> tuple[Ordering, ...]:
     with its nearest predecessor first avoids most of them, which would cost time.
     """
     waits = {task.id: (*task.depends_on, *task.after) for task in precedence}
-    before = {task_id: _closure(task_id, waits) for task_id in waits}
+    before = {task_id: closure(task_id, waits) for task_id in waits}
     orderings = [
         Ordering(first, task.id, None) for task in precedence for first in sorted({*task.after} - {*task.depends_on})
     ]
@@ -329,7 +329,7 @@ def _find_orderings(precedence: list[TaskSpec]) -> tuple[Ordering, ...]:
         for first in reversed(precedence[:position]):
             if first.id in before[second.id] or second.id in before[first.id]:
                 continue
-            overlap = _overlap(first, second)
+            overlap = overlap_of(first, second)
             if overlap is None:
                 continue
             orderings.append(Ordering(first.id, second.id, overlap))
@@ -344,7 +344,8 @@ def _find_orderings(precedence: list[TaskSpec]) -> tuple[Ordering, ...]:
     )
 
 
-def _overlap(first: TaskSpec, second: TaskSpec) -> tuple[str, str] | None:
+def overlap_of(first: TaskSpec, second: TaskSpec) -> tuple[str, str] | None:
+    """The first two declared writes of two tasks that may mean the same file."""
     for one in first.writes:
         for other in second.writes:
             if may_overlap(one, other):
@@ -352,7 +353,8 @@ def _overlap(first: TaskSpec, second: TaskSpec) -> tuple[str, str] | None:
     return None
 
 
-def _closure(start: str, edges: Mapping[str, Iterable[str]]) -> set[str]:
+def closure(start: str, edges: Mapping[str, Iterable[str]]) -> set[str]:
+    """What the edges lead to from a task, directly or through others; itself only where they lead back to it."""
     seen: set[str] = set()
     waiting = list(edges[start])
     while waiting:

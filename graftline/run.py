@@ -19,7 +19,7 @@ from graftline.pinned import PinnedRun, write_pinned
 from graftline.plan import Graph, Plan, TaskSpec, graph_of
 from graftline.planning.neighbours import describe_neighbours
 from graftline.process import OnStart, ProcessIdentity
-from graftline.records import heal_records, task_records
+from graftline.records import AttemptRecord, heal_records, task_records
 from graftline.settings import Settings
 from graftline.store import RunFolder
 from graftline.verify.detect import TestCommand
@@ -35,6 +35,7 @@ class Run:
     `recovered` says what was found of a process of it that had died. `tested` holds the keys of the suites that
     this entry into the run has seen end. `deployment` is the id of the Prefect deployment it is a run of, if any.
     `call_ended` is set, and another one put in its place, whenever a call has given back what it did not use.
+    `given_up` has the last attempt of each task that failed for good in this entry into the run.
     """
 
     pinned: PinnedRun
@@ -61,6 +62,7 @@ class Run:
     tested: set[str] = field(default_factory=set)
     deployment: str = ""
     call_ended: asyncio.Event = field(default_factory=asyncio.Event)
+    given_up: dict[str, AttemptRecord] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

@@ -15,6 +15,7 @@ from prefect.input import RunInput, aread_flow_run_input
 from pydantic import Field, ValidationError
 
 from graftline.approvals import COMMENT_CHARS, PLAN_CHARS, Kind, PendingApproval
+from graftline.manifest import dump_manifest
 from graftline.tasks.people import POLL_SECONDS, response_key, send_input
 from graftline.text import fenced
 
@@ -22,6 +23,10 @@ DESCRIPTION_CHARS = 50_000
 PROBLEM_CHARS = 4_000
 SPARE_SECONDS = 60
 """How much longer Prefect waits than we do, who end in good order; it would fail the flow run under our hands."""
+
+
+PLAN_TITLE = "Plan"
+PLAN_MEANING = "The plan file, Markdown, YAML or JSON. What is changed in it is what is approved; empty: as proposed"
 
 
 class Approval(RunInput):
@@ -36,12 +41,7 @@ class Approval(RunInput):
         description="With a rejection: what is to be planned otherwise. Without it, a rejection ends the run",
         max_length=COMMENT_CHARS,
     )
-    plan: str = Field(
-        default="",
-        title="Edited plan",
-        description="To approve another plan than the one shown: all of it, as a plan file in Markdown, YAML or JSON",
-        max_length=PLAN_CHARS,
-    )
+    plan: str = Field(default="", title=PLAN_TITLE, description=PLAN_MEANING, max_length=PLAN_CHARS)
 
 
 def describe_form(described: str, problem: str) -> str:
@@ -50,6 +50,14 @@ def describe_form(described: str, problem: str) -> str:
     room = DESCRIPTION_CHARS - len(again)
     cut = described if len(described) <= room else f"{described[:room]}\n\n… the rest is left out here"
     return again + cut
+
+
+def form_of(pending: PendingApproval) -> type[Approval]:
+    """The form that a person gets: what is to be decided stands above it, and the plan is in it, to be edited."""
+    text = dump_manifest(pending.plan, "markdown")
+    plan = text if len(text) <= PLAN_CHARS else ""
+    field = Field(default=plan, title=PLAN_TITLE, description=PLAN_MEANING, max_length=PLAN_CHARS)
+    return Approval.with_initial_data(description=pending.text, plan=field)
 
 
 def form_name(key: str, *, suspended: bool) -> str:
@@ -64,18 +72,16 @@ def can_suspend() -> bool:
     return bool(flow_run and flow_run.deployment_id and not flow_run.parent_task_run_id)
 
 
-async def pause(key: str, described: str, seconds: float) -> Approval | None:
+async def pause(key: str, form: type[Approval], seconds: float) -> Approval | None:
     """What was filled in, after waiting for it in this process; None when nobody did within the seconds."""
-    form = Approval.with_initial_data(description=described)
     with anyio.move_on_after(seconds):
         timeout = math.ceil(seconds) + SPARE_SECONDS
         return await apause_flow_run(wait_for_input=form, timeout=timeout, poll_interval=POLL_SECONDS, key=key)
     return None
 
 
-async def suspend(key: str, described: str, seconds: float) -> None:
+async def suspend(key: str, form: type[Approval], seconds: float) -> None:
     """End the flow run for now: Prefect's `Pause` is raised, which has to reach Prefect."""
-    form = Approval.with_initial_data(description=described)
     await asuspend_flow_run(wait_for_input=form, timeout=math.ceil(seconds), key=key)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 from contextvars import Context
+from typing import Literal
 
 from graftline.approvals import Kind, PendingApproval, pending_approval
 from graftline.cli.board import Board
@@ -13,8 +14,11 @@ from graftline.errors import ManifestError, ServerUnavailableError, UserError
 from graftline.journal import Entry, EventKind
 from graftline.manifest import dump_manifest, parse_manifest
 from graftline.plan import Plan
-from graftline.planning.preview import preview_of
+from graftline.planning.preview import preview_of_run
+from graftline.planning.proposals import Proposed
 from graftline.report.preview_text import preview_lines
+from graftline.run import live_run
+from graftline.text import plain_text
 
 CHOICES = "[a]pprove, [e]dit, [r]eject? "
 OTHERWISE = "What is to be planned otherwise (nothing: the run ends)? "
@@ -65,16 +69,16 @@ class ApprovalPrompt:
     async def _ask(self, pending: PendingApproval) -> None:
         plan = pending.plan
         with self._board.held():
-            self._show(plan)
+            self._show(pending, plan)
             while True:
                 try:
-                    match (await ask_line(CHOICES) or "").lower():
+                    match (await ask_line(CHOICES)).lower():
                         case "a" | "approve":
                             edited = "" if plan == pending.plan else dump_manifest(plan, "yaml")
                             return await self._send(pending, "approve", plan=edited)
                         case "e" | "edit":
                             plan = await self._edit(plan)
-                            self._show(plan)
+                            self._show(pending, plan)
                         case "r" | "reject":
                             return await self._send(pending, "reject", comment=await ask_line(OTHERWISE))
                         case _:
@@ -84,8 +88,13 @@ class ApprovalPrompt:
                 except (UserError, ServerUnavailableError) as error:
                     self._board.say(str(error))
 
-    def _show(self, plan: Plan) -> None:
-        self._board.say("\n".join(preview_lines(preview_of(plan))))
+    def _show(self, pending: PendingApproval, plan: Plan) -> None:
+        if pending.what == "patch" and plan == pending.plan:
+            return self._board.say(plain_text(pending.text))  # what changes is more to the point than the whole
+        run = live_run(self._run_id)
+        by: Literal["planner", "request"] = "planner" if run.pinned.given is None else "request"
+        preview = preview_of_run(run, Proposed(number=pending.number, by=by, plan=plan))
+        return self._board.say("\n".join(preview_lines(preview)))
 
     async def _edit(self, plan: Plan) -> Plan:
         """The plan as the person leaves it in an editor; the same one when they discard what they changed."""

@@ -51,27 +51,27 @@ Code = Annotated[Prompt, _within(60_000)]
 ExistingTest = Annotated[TestName, _within(500)]
 
 
-class _Part(BaseModel):
-    """A part of a draft: every key is said, and no other."""
+class Part(BaseModel):
+    """A part of what the planner writes: every key is said, and no other."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Need(_Part):
+class Need(Part):
     """What one task cannot begin without."""
 
     task: TaskId = Field(description="Id of the task that makes it")
     what: Sentence = Field(description="The very thing that task adds and this one uses: a function, a file, a format")
 
 
-class AcceptanceTest(_Part):
+class AcceptanceTest(Part):
     """A test file that is red before the task and green after it."""
 
     path: TestPath = Field(description="New file, where this repository's test runner finds it")
     content: Code = Field(description="The whole file")
 
 
-class DraftTask(_Part):
+class DraftTask(Part):
     """One piece of work for one agent that sees nothing but this task and the repository."""
 
     id: TaskId = Field(description="Short name: letters, digits, _ and -")
@@ -121,7 +121,7 @@ class DraftTask(_Part):
         return self
 
 
-class Draft(_Part):
+class Draft(Part):
     """A plan: tasks for agents that work side by side, each alone."""
 
     title: Heading = Field(description="One line that names the whole change")

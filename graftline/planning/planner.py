@@ -5,8 +5,11 @@ tests that were seen to fail. Everything asked follows from the job alone: whoev
 same questions and is given the recorded answers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import JsonValue
 
 from graftline.errors import PlannerError, Problem
 from graftline.manifest import dump_manifest, parse_plan
@@ -76,7 +79,7 @@ async def make_plan(job: Job, ask: Ask, check_scaffold: CheckScaffold) -> Propos
         CannotRunError: the tests of the repository cannot be run at all.
     """
     writing = _Writing(job, ask, check_scaffold)
-    first = await writing.write(_conversation(job))
+    first = await writing.write(conversation(job))
     if not job.settings.planner.critic:
         return _proposal(job, first)
     return await _criticised(job, ask, writing, first)
@@ -94,16 +97,7 @@ class _Writing:
     async def write(self, messages: Sequence[Message]) -> Repaired[_Valid]:
         """A valid plan, as the answer to a conversation."""
         job = self._job
-        question = Question(
-            purpose="plan",
-            system=job.templates.render(
-                "planner", max_tasks=MAX_TASKS, tiers=list(self._tiers), runner=_runner(job.test_command)
-            ),
-            messages=tuple(messages),
-            schema=Draft.model_json_schema(),
-            schema_name="plan",
-            max_output_tokens=job.settings.planner.output_tokens,
-        )
+        question = planning_question(job, "plan", messages, Draft.model_json_schema())
         tries = 1 + job.settings.planner.max_replan_attempts
         return await ask_until_valid(question, self._ask, self._judge, templates=job.templates, tries=tries)
 
@@ -139,7 +133,7 @@ async def _criticised(job: Job, ask: Ask, writing: _Writing, first: Repaired[_Va
             return _proposal(job, first, "critic: nothing found")
         findings = [str(finding) for finding in review.findings]
         revision = Message("user", job.templates.render("revision", findings=findings))
-        revised = await writing.write([*_conversation(job), first.said, revision])
+        revised = await writing.write([*conversation(job), first.said, revision])
     except PlannerError as error:  # the plan that there is remains good
         reason = plain_line(str(error), 500)
         return _proposal(
@@ -162,7 +156,22 @@ async def _review(job: Job, ask: Ask, plan: Plan) -> Review | None:
     return read_review((await ask(question)).data)
 
 
-def _conversation(job: Job) -> list[Message]:
+def planning_question(
+    job: Job, name: Literal["plan", "patch"], messages: Sequence[Message], schema: Mapping[str, JsonValue]
+) -> Question:
+    """What a planner is asked with a conversation, by the rules that hold for whatever it writes."""
+    tiers, runner = list(configured_tiers(job.settings)), _runner(job.test_command)
+    return Question(
+        purpose=name,
+        system=job.templates.render("planner", max_tasks=MAX_TASKS, tiers=tiers, runner=runner),
+        messages=tuple(messages),
+        schema=schema,
+        schema_name=name,
+        max_output_tokens=job.settings.planner.output_tokens,
+    )
+
+
+def conversation(job: Job) -> list[Message]:
     """The request and, once a person has rejected a plan, the latest one with all that was said so far."""
     messages = [Message("user", job.templates.render("request", context=job.context, request=job.request))]
     if job.feedback:

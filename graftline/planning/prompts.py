@@ -27,7 +27,7 @@ _DATA_CHARS = 400_000
 # A template is a program: beside Jinja's own errors it may end in those of the values that it works with.
 _FAILURES = (TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
-TemplateName = Literal["planner", "request", "rejection", "repair", "critic", "review", "revision", "task"]
+TemplateName = Literal["planner", "request", "rejection", "repair", "critic", "review", "revision", "task", "patch"]
 
 _TASK = {
     "id": "discount",
@@ -48,6 +48,11 @@ _SAMPLES: Mapping[TemplateName, Mapping[str, object]] = {
     "review": {"context": "# Files", "request": "Add discounts.", "plan": "{}"},
     "revision": {"findings": ["missing-dependency (discount): it uses prices"]},
     "task": {"task": _TASK},
+    "patch": {
+        "task": "discount",
+        "standings": ["prices: finished", "discount: failed"],
+        "attempts": [{"number": 1, "outcome": "failed", "detail": "", "last_message": "?", "changed": ["shop/a.py"]}],
+    },
 }
 
 

@@ -8,9 +8,10 @@ import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import TypeVar
 
 import anyio.to_thread
-from pydantic import JsonValue, ValidationError
+from pydantic import BaseModel, JsonValue, ValidationError
 
 from graftline.errors import Problem
 from graftline.paths import may_overlap
@@ -21,6 +22,7 @@ from graftline.spellings.problems import KnownKeys, fault_problems, shape_proble
 
 LARGEST_SCAFFOLD = 400_000
 
+Shape = TypeVar("Shape", bound=BaseModel)
 FindIgnored = Callable[[Iterable[str]], Awaitable[frozenset[str]]]
 """Says which of some paths git ignores in the repository."""
 
@@ -38,16 +40,19 @@ def read_draft(data: Mapping[str, JsonValue]) -> Draft | tuple[Problem, ...]:
     count = len(_items(data, "tasks"))
     if count > MAX_TASKS:  # all that may be wrong with thousands would say nothing more
         return (Problem(f"the plan has {count} tasks; at most {MAX_TASKS}, so make fewer and larger ones"),)
+    draft = read_answer(Draft, data)
+    if isinstance(draft, Draft):
+        return draft
+    return (*draft, *fault_problems(Document(_with_plain_dependencies(data), "")))
+
+
+def read_answer(shape: type[Shape], data: Mapping[str, JsonValue]) -> Shape | tuple[Problem, ...]:
+    """What a model answered in the shape it was asked for, or everything by which it has another one."""
     try:
-        return Draft.model_validate(data)
+        return shape.model_validate(data)
     except ValidationError as error:
-        document = Document(data, "")
-        known: KnownKeys = {(): Draft.model_fields, ("tasks",): DraftTask.model_fields}
-        plain = document.with_data(_with_plain_dependencies(data))
-        return (
-            *shape_problems(error, document, known_keys=known, spellings={}),
-            *fault_problems(plain),
-        )
+        known: KnownKeys = {(): shape.model_fields, ("tasks",): DraftTask.model_fields}
+        return tuple(shape_problems(error, Document(data, ""), known_keys=known, spellings={}))
 
 
 async def check_tasks(tasks: Sequence[TaskSpec], ground: Ground) -> tuple[Problem, ...]:

@@ -35,7 +35,7 @@ from graftline.report.model import (
     TestReport,
 )
 from graftline.report.sentences import describe
-from graftline.report.time_taken import NOBODY_WORKS_AFTER, worked_seconds
+from graftline.report.time_taken import worked_seconds
 from graftline.run import NOT_STARTED
 from graftline.store import RunFolder
 
@@ -48,6 +48,7 @@ class History:
     """
 
     task_ends: dict[str, Entry] = field(default_factory=dict)
+    removed: dict[str, str] = field(default_factory=dict)
     started: set[str] = field(default_factory=set)
     integration: Entry | None = None
     verifications: list[Entry] = field(default_factory=list)
@@ -96,6 +97,8 @@ def read_history(entries: Sequence[Entry]) -> History:
                 history.statuses.pop(entry.task or "", None)
             case EventKind.TASK_SUCCEEDED | EventKind.TASK_FAILED | EventKind.TASK_STOPPED | EventKind.TASK_SKIPPED:
                 history.task_ends[entry.task or ""] = entry
+            case EventKind.PLAN_PATCHED:
+                _patch(history, entry)
             case EventKind.MERGE_DONE:
                 _merge(history, entry)
             case EventKind.VERIFY_ENDED:
@@ -118,6 +121,15 @@ def read_history(entries: Sequence[Entry]) -> History:
             case _:
                 _hear(history, entry)
     return history
+
+
+def _patch(history: History, entry: Entry) -> None:
+    """Note why tasks are not in the plan any more; what was skipped may have its turn now."""
+    removed = entry.data["removed"]
+    history.removed |= {task: str(why) for task, why in removed.items()} if isinstance(removed, dict) else {}
+    for task, end in list(history.task_ends.items()):
+        if end.event is EventKind.TASK_SKIPPED:
+            del history.task_ends[task]
 
 
 def _merge(history: History, entry: Entry) -> None:
@@ -181,9 +193,9 @@ def assemble_report(
     gone_on_from = {ref for spec in pinned.tasks for ref in superseded(task_records(folder, spec.id))}
     landing = history.landing
     landed = history.landed
-    is_at_work = state is RunState.RUNNING and bool(entries) and entries[-1].event not in NOBODY_WORKS_AFTER
+    is_running = state is RunState.RUNNING and bool(entries)
     pending = pending_approval(entries)
-    running_seconds = (datetime.now(UTC) - entries[-1].at).total_seconds() if is_at_work else 0.0
+    running_seconds = (datetime.now(UTC) - entries[-1].at).total_seconds() if is_running else 0.0
     return Report(
         run=pinned.name,
         flow_run_id=pinned.id,
@@ -271,6 +283,8 @@ def task_state(
     task: str, records: Sequence[AttemptRecord], history: History, *, is_over: bool
 ) -> tuple[TaskState, str]:
     """A task's state and why it is so."""
+    if task in history.removed:
+        return TaskState.CANCELLED, history.removed[task]
     for conflict in history.conflicts:
         if conflict.task == task:
             others = " and ".join(conflict.with_tasks) or "the target"
