@@ -4,48 +4,18 @@ Two tasks add a module each and need nothing of one another; the third makes an 
 change to Pygments that works.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from tests.e2e.planned_task import Change, PlannedTask
 
 REQUEST = (
     "Add `pygmentize --count FILE`: it prints how many lines of the file are code, how many are comments and how many "
     "are blank, as a table."
 )
 TITLE = "Count the lines of a file by what they hold"
-COUNTS = (
+CONTRACT = (
     "Counts are a dict with exactly the keys 'code', 'comment' and 'blank', in this order, whose values are ints.\n"
     "`pygments.linecount.count_lines(code, lexer)` returns counts.\n"
     "`pygments.counttable.format_counts(rows)` takes a list of (name, counts) and returns the table as one string."
 )
-
-
-@dataclass(frozen=True)
-class Change:
-    """What an agent does to a file: writes it, or replaces pieces of it, `old` by `new`."""
-
-    path: str
-    content: str = ""
-    edits: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True)
-class Task:
-    """One task of the plan: what the planner says of it, its acceptance test, and what its agent does."""
-
-    id: str
-    title: str
-    what: str
-    where: str
-    done_when: tuple[str, ...]
-    needs: Mapping[str, str]
-    test: str
-    test_content: str = field(repr=False)
-    changes: tuple[Change, ...] = field(repr=False)
-
-    @property
-    def writes(self) -> tuple[str, ...]:
-        """The files that its agent changes, and no other's."""
-        return tuple(change.path for change in self.changes)
 
 
 LINECOUNT = '''\
@@ -227,7 +197,7 @@ def test_the_help_is_printed(capsys):
     assert run('-h') == 0
 """
 TASKS = (
-    Task(
+    PlannedTask(
         id="linecount",
         title="Count lines by what they hold",
         what=(
@@ -240,11 +210,12 @@ TASKS = (
         where="`pygments/token.py` has the token types, `pygments/lexer.py` has `Lexer.get_tokens_unprocessed`.",
         done_when=("`count_lines` returns counts for Python and C sources as described",),
         needs={},
+        contract=CONTRACT,
         test="tests/test_count_lines.py",
         test_content=TEST_LINECOUNT,
         changes=(Change("pygments/linecount.py", LINECOUNT),),
     ),
-    Task(
+    PlannedTask(
         id="counttable",
         title="Show counts as a table",
         what=(
@@ -256,11 +227,12 @@ TASKS = (
         where="Nothing there has to be changed; `pygments/util.py` shows the style of small modules.",
         done_when=("The table of any rows is aligned as described",),
         needs={},
+        contract=CONTRACT,
         test="tests/test_count_table.py",
         test_content=TEST_COUNTTABLE,
         changes=(Change("pygments/counttable.py", COUNTTABLE),),
     ),
-    Task(
+    PlannedTask(
         id="option",
         title="Add pygmentize --count",
         what=(
@@ -279,6 +251,7 @@ TASKS = (
             "The manual has a section on it",
         ),
         needs={"linecount": "`count_lines`, which it calls", "counttable": "`format_counts`, which it calls"},
+        contract=CONTRACT,
         test="tests/test_count_option.py",
         test_content=TEST_OPTION,
         changes=(
@@ -290,30 +263,3 @@ TASKS = (
         ),
     ),
 )
-
-
-def draft(tasks: Sequence[Task] = TASKS) -> dict[str, object]:
-    """What the planner answers."""
-    return {
-        "title": TITLE,
-        "summary": "A function that counts, one that shows, and then the option.",
-        "tasks": [
-            {
-                "id": task.id,
-                "title": task.title,
-                "what": task.what,
-                "where": task.where,
-                "contract": COUNTS,
-                "done_when": list(task.done_when),
-                "writes": list(task.writes),
-                "read_only": False,
-                "depends_on": [{"task": name, "what": what} for name, what in task.needs.items()],
-                "acceptance": [{"path": task.test, "content": task.test_content}],
-                "untested": "",
-                "tests": ["tests/test_cmdline.py"] if task.id == "option" else [],
-                "size": "small",
-                "tier": "standard",
-            }
-            for task in tasks
-        ],
-    }

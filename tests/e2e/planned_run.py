@@ -5,7 +5,6 @@ It is run once (fixture `planned` of the one file that looks at it).
 
 import json
 import os
-import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,8 +15,9 @@ from graftline.journal import Entry, Journal
 from graftline.ledger import Call, Ledger
 from graftline.store import RunFolder
 from tests.e2e.clis import CLAUDE, Cli
-from tests.e2e.counting import GREEN_TEST, REQUEST, TASKS, Change, Task, draft
+from tests.e2e.counting import GREEN_TEST, REQUEST, TASKS, TITLE
 from tests.e2e.graftline_process import Agents, Finished, Graftline, finish, git, make_repository_of, wait_for_request
+from tests.e2e.planned_task import PlannedTask, draft
 from tests.e2e.planner import planner_scenario, planner_settings
 from tests.e2e.sdist import unpack
 from tests.model_server import ModelServer, RequestRecord
@@ -47,12 +47,12 @@ class Planned:
     before: Mapping[str, tuple[int, int]]
     working: Mapping[str, tuple[int, int]]
 
-    def requests_of(self, task: Task) -> list[RequestRecord]:
+    def requests_of(self, task: PlannedTask) -> list[RequestRecord]:
         """What the agent of a task asked the model, turn by turn."""
         return [record for record in self.requests if is_of(task, record)]
 
 
-def is_of(task: Task, record: RequestRecord) -> bool:
+def is_of(task: PlannedTask, record: RequestRecord) -> bool:
     """Whether the agent of a task asked that."""
     return record.namespace == CLAUDE.type and record.scenario == task.what
 
@@ -60,27 +60,11 @@ def is_of(task: Task, record: RequestRecord) -> bool:
 def scenario() -> dict[str, object]:
     """What the planner and the agents say; the planner's first answer has a test in it that is green already."""
     wrong = replace(LAST, test_content=LAST.test_content + GREEN_TEST)
-    plans = planner_scenario(REQUEST, [draft([*TASKS[:-1], wrong]), draft()])
-    return {"scenarios": [plans, *map(_agent, TASKS)]}
-
-
-def _agent(task: Task) -> dict[str, object]:
-    """Sees its test red, does what it says, sees the test green."""
-    run_test = {"bash": shlex.join([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", task.test])}
-    last: dict[str, object] = {"hold": GATE} if task is LAST else {}
-    turns: list[dict[str, object]] = [
-        {"tools": [run_test]},
-        {"tools": [step for change in task.changes for step in _steps(change)]},
-        {"tools": [run_test], "usage": {"input_tokens": 2400, "output_tokens": 310, "cache_read_tokens": 9000}},
-        {"text": f"{task.test} is green.", **last},
-    ]
-    return {"match": task.what, "turns": turns}
-
-
-def _steps(change: Change) -> list[dict[str, object]]:
-    if change.content:
-        return [{"write": {"path": change.path, "content": change.content}}]
-    return [{"edit": {"path": change.path, "old": old, "new": new}} for old, new in change.edits]
+    plans = planner_scenario(REQUEST, [draft(TITLE, [*TASKS[:-1], wrong]), draft(TITLE, TASKS)])
+    agents = [{"match": task.what, "turns": task.turns()} for task in TASKS]
+    *done, said = LAST.turns()
+    agents[-1]["turns"] = [*done, {**said, "hold": GATE}]
+    return {"scenarios": [plans, *agents]}
 
 
 def run_request(programs: Mapping[Cli, Path], sdist: Path, state_dir: Path, folder: Path) -> Planned:
@@ -117,13 +101,17 @@ def run_request(programs: Mapping[Cli, Path], sdist: Path, state_dir: Path, fold
 
 
 def files_of(folder: Path) -> dict[str, tuple[int, int]]:
-    """Every file below a folder, the repository's own among them, with its size and when it was written."""
+    """Every file below a folder, the repository's own among them, with its size and when it was written.
+
+    Not when objects were: the hub has hard links to them, and git touches an object there that it was to write again.
+    """
     found: dict[str, tuple[int, int]] = {}
     for place, _, names in os.walk(folder):
         for name in names:
             path = Path(place, name)
             stat = path.lstat()
-            found[str(path.relative_to(folder))] = (stat.st_size, stat.st_mtime_ns)
+            is_object = "/.git/objects/" in str(path)
+            found[str(path.relative_to(folder))] = (stat.st_size, 0 if is_object else stat.st_mtime_ns)
     return found
 
 

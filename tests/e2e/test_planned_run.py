@@ -13,9 +13,10 @@ from graftline.ledger import Role
 from graftline.prices import cost_of
 from graftline.report.model import RunState, TaskState
 from tests.e2e.clis import CLAUDE, Cli
-from tests.e2e.counting import COUNTS, REQUEST, TASKS, TITLE, Task
+from tests.e2e.counting import CONTRACT, REQUEST, TASKS, TITLE
 from tests.e2e.graftline_process import git
 from tests.e2e.planned_run import LAST, Planned, run_request
+from tests.e2e.planned_task import PlannedTask
 from tests.e2e.planner import MODEL, PRICE, asked
 from tests.e2e.sdist import SdistMissingError, find_sdist
 from tests.model_server.scenario import TokenUsage
@@ -72,7 +73,7 @@ def test_what_landed_is_what_was_tested_with_the_acceptance_tests_as_they_were_w
 
 
 @each_task
-def test_an_acceptance_test_is_red_before_its_agent_works_and_green_after(planned: Planned, task: Task) -> None:
+def test_an_acceptance_test_is_red_before_its_agent_works_and_green_after(planned: Planned, task: PlannedTask) -> None:
     said = [record.last_tool_result for record in planned.requests_of(task)]
     assert re.search(r"\b[1-9]\d* failed", said[1])
     assert "passed" not in said[1]
@@ -111,9 +112,11 @@ def test_the_planner_sees_the_request_and_the_files_it_is_about(planned: Planned
 
 
 @each_task
-def test_an_agent_is_told_its_own_task_and_what_its_neighbours_share_with_it(planned: Planned, task: Task) -> None:
+def test_an_agent_is_told_its_own_task_and_what_its_neighbours_share_with_it(
+    planned: Planned, task: PlannedTask
+) -> None:
     prompt = planned.requests_of(task)[0].text
-    told = [task.what, task.where, COUNTS, *task.done_when, *task.needs.values(), task.test]
+    told = [task.what, task.where, CONTRACT, *task.done_when, *task.needs.values(), task.test]
     assert [part for part in told if part not in prompt] == []
     assert [other.id for other in TASKS if other is not task and other.what in prompt] == []
     beside = [other.title for other in TASKS if other is not task and LAST not in (other, task)]
