@@ -1,5 +1,7 @@
 """`graftline plan`: what is to be expected of a plan, for people and for programs, and the plan as a file."""
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,8 +10,11 @@ from graftline.cli import main
 from graftline.manifest import load_manifest
 from graftline.planning.preview import Preview
 from tests.cli.conftest import Project
+from tests.e2e.planner import asked, planner_scenario, planner_settings
+from tests.model_server import ModelServer
+from tests.planning.drafting import draft, task
 
-PLAN = [
+PLAN: list[dict[str, object]] = [
     {"id": "parse", "title": "A parser", "size": "small", "writes": ["src/parse.py", "src/notes.txt"]},
     {"id": "show", "writes": ["src/show.py"], "prompt": "## Show\n\nit\n"},
     {"id": "join", "depends_on": ["parse", "show"], "acceptance": {"tests/test_join.py": "assert True\n"}},
@@ -74,8 +79,13 @@ def test_a_plan_can_be_looked_at_anywhere(
 
     assert main(["plan", str(project.plan)]) == 0
 
-    tree = [line.split("  ")[1:] for line in capfd.readouterr().out.splitlines()[1:4]]
-    assert [task for task, *_ in tree] == ["parse", "└─ join", "show"]
+    assert capfd.readouterr().out.splitlines() == [
+        "Plan    A plan: 3 tasks",
+        "  parse    A parser",
+        "  show     ## Show it",
+        "  └─ join  do join (also after parse)",
+        "Note    what these tasks write is unknown, so nothing keeps them apart: 'join' (`writes` says it)",
+    ]
 
 
 def test_what_may_collide_is_said_to_be_unknown_where_there_is_no_branch_to_start_from(
@@ -99,3 +109,46 @@ def test_a_file_in_the_way_is_found_before_a_plan_is_made(project: Project, capf
     assert "there.md exists" in capfd.readouterr().err
     assert Path("there.md").read_text() == "mine"
     assert not project.state_dir.exists()
+
+
+def test_a_request_becomes_a_plan_that_is_shown_with_what_it_cost_and_is_paid_for_once(
+    project: Project, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "key")
+    request = "Let people be greeted by name."
+    answer = draft(task("greet", acceptance=[], untested="a name"), task("part", "greet", acceptance=[], untested="b"))
+    with ModelServer() as server:
+        with (project.path / "graftline.toml").open("a") as settings:
+            settings.write(planner_settings(server))
+        server.scenario({"scenarios": [planner_scenario(request, [answer])]})
+
+        assert main(["plan", "-p", request, "--out", "plan.md"]) == 0
+        said = capfd.readouterr()
+        assert main(["plan", "-p", request, "--json"]) == 0
+        again = Preview.model_validate_json(capfd.readouterr().out)
+
+        assert len(asked(server.requests())) == 1
+
+    assert said.out.startswith("Plan    Grow: 2 tasks\n  greet    Add greet\n  └─ part  Add part\n")
+    assert re.search(r"^Cost    .*, of which planning was \$0\.\d\d, within the cap", said.out, re.MULTILINE)
+    assert "planner: anthropic" in said.err
+    assert "wrote plan.md" in said.err
+    assert again.plan == load_manifest(Path("plan.md")).plan
+    assert again.by == "planner"
+    assert main(["run", "plan.md", "--dry-run"]) == 0
+
+
+def test_without_a_planner_the_three_ways_to_get_one_are_said(
+    project: Project, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("git", "sh"):
+        (project.outside / name).symlink_to(shutil.which(name) or name)
+    monkeypatch.setenv("PATH", str(project.outside))  # where no agent CLI is
+    for variable in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+
+    assert main(["plan", "-p", "Add a parser"]) == 3
+
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert "There are three ways to get a planner" in said.err
