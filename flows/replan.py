@@ -139,6 +139,7 @@ def go_by(run: Run, recorded: RecordedPatch, made: MadePatch) -> None:
         reason=made.patch.reason,
         changes=list(describe_patch(recorded.before, made.after)),
         removed=dict(made.removed),
+        waits=run.waits,
     )
 
 

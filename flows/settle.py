@@ -2,11 +2,12 @@
 
 from itertools import count
 
-from graftline.errors import PlannerError
+from graftline.errors import CannotRunError, PlannerError, UserError
 from graftline.flows.approval import approve
 from graftline.journal import EventKind
 from graftline.plan import Plan
-from graftline.planning.preview import preview_of_run
+from graftline.planning.preview import preview_of
+from graftline.planning.prospects import prospects_in
 from graftline.report.preview_markdown import preview_markdown
 from graftline.run import REJECTED, Run
 from graftline.tasks.plan import propose
@@ -20,15 +21,24 @@ async def settle(run: Run) -> bool:
     if run.settled is None:
         try:
             plan = await find_plan(run)
-        except PlannerError as error:
+        except (PlannerError, UserError, CannotRunError) as error:
             run.stop_reason = run.stop_reason or str(error)
             return False
         if plan is None:
             return False
         run.adopt(plan)
     if not any(entry.event is EventKind.PLAN_SETTLED for entry in run.journal.entries()):
-        run.journal.append(EventKind.PLAN_SETTLED, title=run.plan.title, tasks=list(run.graph.order))
+        await announce(run)
     return True
+
+
+async def announce(run: Run) -> None:
+    """Write down the plan the run goes by, with what is expected of it: what comes of it is held against that."""
+    prospects = (await prospects_in(run, run.plan)).model_dump(mode="json")
+    expected = {name: prospects[name] for name in ("estimate", "conflicts", "advice")}
+    run.journal.append(
+        EventKind.PLAN_SETTLED, title=run.plan.title, tasks=list(run.graph.order), waits=run.waits, **expected
+    )
 
 
 async def find_plan(run: Run) -> Plan | None:
@@ -39,7 +49,8 @@ async def find_plan(run: Run) -> Plan | None:
             run.journal.append(EventKind.PLAN_NOTED, text=note)
         if not run.settings.planner.approve:
             return proposed.plan
-        described = preview_markdown(preview_of_run(run, proposed))
+        prospects = await prospects_in(run, proposed.plan)
+        described = preview_markdown(preview_of(proposed.plan, by=proposed.by, prospects=prospects))
         decision = await approve(run, "plan", number, described, proposed.plan)
         if decision.kind == "approve":
             return decision.plan or proposed.plan

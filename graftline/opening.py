@@ -283,6 +283,7 @@ def _sign(run: Run) -> None:
         base=run.base,
         target=run.pinned.target,
         tasks=0 if run.settled is None else len(run.settled.order),
+        waits={} if run.settled is None else run.waits,
         pid=identity.pid,
         started=identity.started,
     )

@@ -29,6 +29,7 @@ from graftline.git.repository import (
 )
 from graftline.manifest import Manifest, load_manifest, parse_plan
 from graftline.plan import Plan
+from graftline.planning.choice import Choice, choose_provider
 from graftline.report.wording import money
 from graftline.request import BuildRequest
 from graftline.settings import Effective, Settings, load_settings, stated_agents
@@ -48,12 +49,13 @@ SPARE_BYTES = 100 * 2**20
 class Checked:
     """A request that nothing stands in the way of, as far as can be known beforehand.
 
-    There is no manifest where the planner is still to make the plan.
+    There is no manifest where the planner is still to make the plan, and no planner where there is a plan.
     """
 
     repository: Repository
     target: Target
     manifest: Manifest | None
+    planner: Choice | None
     effective: Effective
     test_command: TestCommand | None
     test_tools: str
@@ -84,6 +86,7 @@ async def check_request(
     Raises:
         UserError: the request, the plan, a setting, the repository or the target has to be corrected.
         CannotRunError: git, an agent CLI, a test runner or disk space is missing.
+        PlannerUnavailableError: nobody is there to make a plan of a request in words.
     """
     check_git()
     repository = await anyio.to_thread.run_sync(open_repository, Path(request.repository))
@@ -105,6 +108,7 @@ async def check_request(
         repository=repository,
         target=target,
         manifest=manifest,
+        planner=await choose_provider(effective.settings, environ) if manifest is None else None,
         effective=effective,
         test_command=test_command,
         test_tools=tools,

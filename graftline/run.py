@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pydantic import JsonValue
+
 from graftline.agents.routing import Agent, next_agent, route_of
 from graftline.clock import Clock
 from graftline.errors import GraftlineError
@@ -79,6 +81,11 @@ class Run:
         if self.settled is None:
             raise GraftlineError(f"run {self.pinned.name} has no plan yet")
         return self.settled
+
+    @property
+    def waits(self) -> dict[str, JsonValue]:
+        """The tasks each task waits for, in integration order, as the journal tells it."""
+        return {task: list(self.graph.waits_for(task)) for task in self.graph.order}
 
     @property
     def plan(self) -> Plan:

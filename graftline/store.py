@@ -104,11 +104,6 @@ class RepositoryStore:
         return self.folder / "answers"
 
     @property
-    def index(self) -> Path:
-        """What is known of the files' contents, by blob; it can be made again."""
-        return self.folder / "index.db"
-
-    @property
     def plannings(self) -> Path:
         """The folder with one folder for each request that only a plan is being made of."""
         return self.folder / "plannings"

@@ -14,8 +14,8 @@ from graftline.errors import ManifestError, ServerUnavailableError, UserError
 from graftline.journal import Entry, EventKind
 from graftline.manifest import dump_manifest, parse_manifest
 from graftline.plan import Plan
-from graftline.planning.preview import preview_of_run
-from graftline.planning.proposals import Proposed
+from graftline.planning.preview import preview_of
+from graftline.planning.prospects import prospects_in
 from graftline.report.preview_text import preview_lines
 from graftline.run import live_run
 from graftline.text import plain_text
@@ -35,6 +35,7 @@ class ApprovalPrompt:
         self._board = board
         self._context = context
         self._run_id = ""
+        self._seen = 0
         self._asking: asyncio.Task[None] | None = None
 
     def show(self, entry: Entry) -> None:
@@ -42,6 +43,8 @@ class ApprovalPrompt:
         match entry.event:
             case EventKind.RUN_PREPARED:
                 self._run_id = str(entry.data["run"])
+            case EventKind.PLAN_PROPOSED:  # which is shown as it happens, or was before the run began
+                self._seen = int(str(entry.data["number"]))
             case EventKind.APPROVAL_ASKED:
                 pending = pending_approval([entry])
                 if pending is not None:
@@ -69,7 +72,8 @@ class ApprovalPrompt:
     async def _ask(self, pending: PendingApproval) -> None:
         plan = pending.plan
         with self._board.held():
-            self._show(pending, plan)
+            if pending.what == "patch" or pending.number != self._seen:
+                await self._show(pending, plan)
             while True:
                 try:
                     match (await ask_line(CHOICES)).lower():
@@ -78,7 +82,7 @@ class ApprovalPrompt:
                             return await self._send(pending, "approve", plan=edited)
                         case "e" | "edit":
                             plan = await self._edit(plan)
-                            self._show(pending, plan)
+                            await self._show(pending, plan)
                         case "r" | "reject":
                             return await self._send(pending, "reject", comment=await ask_line(OTHERWISE))
                         case _:
@@ -88,12 +92,12 @@ class ApprovalPrompt:
                 except (UserError, ServerUnavailableError) as error:
                     self._board.say(str(error))
 
-    def _show(self, pending: PendingApproval, plan: Plan) -> None:
+    async def _show(self, pending: PendingApproval, plan: Plan) -> None:
         if pending.what == "patch" and plan == pending.plan:
             return self._board.say(plain_text(pending.text))  # what changes is more to the point than the whole
         run = live_run(self._run_id)
         by: Literal["planner", "request"] = "planner" if run.pinned.given is None else "request"
-        preview = preview_of_run(run, Proposed(number=pending.number, by=by, plan=plan))
+        preview = preview_of(plan, by=by, prospects=await prospects_in(run, plan))
         return self._board.say("\n".join(preview_lines(preview)))
 
     async def _edit(self, plan: Plan) -> Plan:

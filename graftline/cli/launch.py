@@ -24,8 +24,10 @@ from graftline.errors import ServerUnavailableError, UnknownRunError
 from graftline.git.hub import open_hub
 from graftline.git.repository import Repository
 from graftline.journal import Entry, EventKind, listening
+from graftline.planning.preview import Preview
 from graftline.report.files import read_report
 from graftline.report.model import Report
+from graftline.report.preview_text import preview_lines
 from graftline.request import BuildRequest
 from graftline.server import Server, client_environment, configured_server, local_server
 from graftline.store import find_place, repository_store, state_directory
@@ -103,6 +105,8 @@ class Launch:
                 self.run_id = str(entry.data["run"])
                 board.say(f"Prefect UI: {server.ui_url}/runs/flow-run/{self.run_id}")
             board.show(entry)
+            if entry.event is EventKind.PLAN_PROPOSED and entry.data["by"] == "planner":
+                board.say("\n".join(preview_lines(Preview.model_validate(entry.data["preview"]))))
             if prompt is not None:
                 prompt.show(entry)
 

@@ -25,7 +25,8 @@ def describe_run(checked: Checked, preview: Preview | None) -> Iterator[str]:
     if preview is not None:
         yield from preview_lines(preview)
     else:
-        yield labelled("Plan", "made by the planner")
+        yield labelled("Plan", "made by the planner, and shown before an agent starts")
+        yield labelled("Planner", str(checked.planner))
         yield labelled("At once", f"{counted(settings.agent.max_concurrent, 'agent')} at most")
     for probe in checked.probes:
         version = f" {probe.version}" if probe.version else ""

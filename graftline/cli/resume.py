@@ -20,7 +20,6 @@ from graftline.errors import ExitCode, UserError
 from graftline.integration import finished_work
 from graftline.lease import holder_of
 from graftline.opening import change_cap, reopen_run, take_changes
-from graftline.plan import Graph
 from graftline.preflight import agents_of_blocks
 from graftline.records import AttemptRecord
 from graftline.recovery import is_suspended
@@ -75,20 +74,19 @@ def resume(
     say_what_was_found_dead(tell_server=configured_server(os.environ) is not None)
     folder = locate_run(run, repository)
     check_not_suspended(folder)
-    graph = None
     if folder.pinned.exists():
         before = read_report(folder)
         if before is not None and not is_resumable(before.state):
             stderr_console().say(f"Run {before.run} needs no going on: {before.reason}")
             deliver(before, as_json=json, file=report)
             return ExitCode.SUCCESS
-        graph = asyncio.run(_look(folder, limits, yes=yes, dry_run=dry_run))
+        asyncio.run(_look(folder, limits, yes=yes, dry_run=dry_run))
     else:
         stderr_console().say(f"Run {folder.id} was ended before it had begun: nothing was spent, all of it is done now")
     if dry_run:
         return ExitCode.SUCCESS
     launch = Launch(run_id=folder.id)
-    return carry_out(launch, graph, as_json=json, report=report, keep_server=keep_server)
+    return carry_out(launch, as_json=json, report=report, keep_server=keep_server)
 
 
 def check_not_suspended(folder: RunFolder) -> None:
@@ -106,11 +104,8 @@ def check_not_suspended(folder: RunFolder) -> None:
         )
 
 
-async def _look(folder: RunFolder, limits: RequestLimits, *, yes: bool, dry_run: bool) -> Graph | None:
-    """Say what going on with the run comes to, and take over what changed when that is wanted.
-
-    Gives the plan's graph, None while the plan is not settled.
-    """
+async def _look(folder: RunFolder, limits: RequestLimits, *, yes: bool, dry_run: bool) -> None:
+    """Say what going on with the run comes to, and take over what changed when that is wanted."""
     run = await reopen_run(folder, os.environ)
     try:
         if limits.max_cost_usd is not None:
@@ -123,7 +118,6 @@ async def _look(folder: RunFolder, limits: RequestLimits, *, yes: bool, dry_run:
         finished = await finished_work(run) if run.settled is not None else {}
         lines = [labelled("Resume", f"{run.pinned.name} ({run.id})"), *describe_work(run, finished), *changes]
         stderr_console().say("\n".join(lines))
-        return run.settled
     finally:
         close_run(run)
 

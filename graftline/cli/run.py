@@ -120,13 +120,7 @@ def run_request(
         return ExitCode.SUCCESS
     say_what_was_found_dead(tell_server=False)
     launch = Launch(request, checked.repository)
-    return carry_out(
-        launch,
-        checked.manifest.graph if checked.manifest else None,
-        as_json=as_json,
-        report=report,
-        keep_server=keep_server,
-    )
+    return carry_out(launch, as_json=as_json, report=report, keep_server=keep_server)
 
 
 async def _check(request: BuildRequest) -> tuple[Checked, Preview | None]:

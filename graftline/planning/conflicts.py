@@ -22,3 +22,9 @@ def predict_conflicts(plan: Plan, *, index: RepositoryIndex, history: History) -
     """Every two unordered tasks."""
     del plan, index, history
     return ()
+
+
+def order_conflicts(plan: Plan, predicted: tuple[PredictedConflict, ...]) -> Plan:
+    """The plan with the likely ones ordered."""
+    del predicted
+    return plan

@@ -1,21 +1,34 @@
 """The planner's desk: where a request, what is known of the repository and a model come together into a proposal."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
+
+import anyio.to_thread
 
 from graftline.errors import GraftlineError
+from graftline.git.repository import find_ignored, list_files
 from graftline.journal import EventKind
 from graftline.patch import PlanPatch
-from graftline.plan import Plan, graph_of
-from graftline.planning.asking import Ask
+from graftline.plan import Plan
+from graftline.planning.asking import Ask, asking, settle_answered
+from graftline.planning.choice import choose_provider
+from graftline.planning.conflicts import order_conflicts
 from graftline.planning.estimate import estimate
 from graftline.planning.interval import Interval
 from graftline.planning.past import read_past
 from graftline.planning.patches import MadePatch, RecordedPatch, read_patch, write_patch
 from graftline.planning.patching import make_patch
-from graftline.planning.planner import Job
+from graftline.planning.planner import Feedback, Job, make_plan
+from graftline.planning.preview import preview_of
+from graftline.planning.prompts import load_templates
 from graftline.planning.proposals import Proposed, read_proposal, write_proposal
-from graftline.planning.scaffold import CheckScaffold
+from graftline.planning.prospects import find_conflicts, prospects_in
+from graftline.planning.scaffold import Bench, CheckScaffold
+from graftline.planning.validation import Ground
+from graftline.preflight import check_plan
+from graftline.private_files import make_folder
 from graftline.run import Run
 
 
@@ -33,18 +46,23 @@ async def propose_plan(run: Run, number: int) -> Proposed:
 
     Raises:
         PlannerError: nobody can be asked, or no valid plan came of it.
+        SettingsError: a template of the repository's own does not work.
+        CannotRunError: an agent, or what the tests run on, is missing.
     """
     known = read_proposal(run.folder, number)
     if known is not None:
         return known
     proposed = await _make_proposal(run, number)
     write_proposal(run.folder, proposed)
+    prospects = await prospects_in(run, proposed.plan)
+    preview = preview_of(proposed.plan, by=proposed.by, prospects=prospects, notes=proposed.notes)
     run.journal.append(
         EventKind.PLAN_PROPOSED,
         number=number,
         by=proposed.by,
         title=proposed.plan.title,
-        tasks=list(graph_of(proposed.plan).order),
+        tasks=list(preview.order),
+        preview=preview.model_dump(mode="json"),
     )
     return proposed
 
@@ -52,7 +70,11 @@ async def propose_plan(run: Run, number: int) -> Proposed:
 async def _make_proposal(run: Run, number: int) -> Proposed:
     if run.pinned.given is not None:
         return Proposed(number=number, by="request", plan=run.pinned.given)
-    raise NotImplementedError
+    desk = await _open_desk(run, _feedback(run, number))
+    made = await make_plan(desk.job, desk.ask, desk.check_scaffold)
+    plan = order_conflicts(made.plan, await find_conflicts(made.plan, run.repository, run.base, run.environ))
+    await check_plan(plan, run.settings, run.environ)
+    return Proposed(number=number, by="planner", plan=plan, notes=made.notes, templates=made.templates)
 
 
 async def patch_plan(run: Run, number: int) -> RecordedPatch:
@@ -81,8 +103,57 @@ async def patch_plan(run: Run, number: int) -> RecordedPatch:
     return recorded
 
 
-async def _open_desk(run: Run) -> Desk:
-    raise NotImplementedError
+async def _open_desk(run: Run, feedback: tuple[Feedback, ...] = ()) -> Desk:
+    """The desk at which an open run's request is planned."""
+    tracked, _ = await anyio.to_thread.run_sync(list_files, run.repository, run.base)
+    answers = make_folder(run.folder.store.answers)
+    settle_answered(run, answers)
+    chosen = await choose_provider(run.settings, run.environ)
+    run.journal.append(EventKind.PLAN_NOTED, text=f"planner: {chosen}")
+    job = Job(
+        request=run.pinned.request.prompt,
+        context=await _describe_repository(run),
+        settings=run.settings,
+        templates=load_templates(run.repository.path),
+        ground=Ground(frozenset(tracked), partial(_find_ignored, run)),
+        test_command=run.test_command,
+        feedback=feedback,
+    )
+    return Desk(job, asking(run, chosen.provider, answers), _bench(run).check)
+
+
+async def _find_ignored(run: Run, paths: Iterable[str]) -> frozenset[str]:
+    return await anyio.to_thread.run_sync(find_ignored, run.repository, paths)
+
+
+async def _describe_repository(run: Run) -> str:
+    """What the planner is shown of the repository."""
+    tracked, _ = await anyio.to_thread.run_sync(list_files, run.repository, run.base)
+    return "\n".join(tracked[:500])
+
+
+def _bench(run: Run) -> Bench:
+    """Where the acceptance tests of plans are tried."""
+    return Bench(
+        host=run,
+        base=run.base,
+        command=run.test_command,
+        tools=run.test_tools,
+        folder=run.folder.verify("scaffold"),
+        worktree=run.folder.verify_worktree("scaffold"),
+        ref=run.ref("scaffold"),
+    )
+
+
+def _feedback(run: Run, number: int) -> tuple[Feedback, ...]:
+    """The proposals before this one, and why a person did not want them."""
+    comments = {
+        entry.data["number"]: str(entry.data["comment"])
+        for entry in run.journal.entries()
+        if entry.event is EventKind.APPROVAL_GIVEN and entry.data["what"] == "plan"
+    }
+    earlier = (read_proposal(run.folder, before) for before in range(1, number))
+    return tuple(Feedback(one.plan, comments.get(one.number, "")) for one in earlier if one is not None)
 
 
 def _expected_usd(run: Run, patch: PlanPatch) -> float:
