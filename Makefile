@@ -52,10 +52,11 @@ types: $(VENV)/.develop ## check types of source, tests and benchmarks
 contracts: $(VENV)/.develop ## check the direction of imports
 	$(BIN)/lint-imports --no-logo
 
-agents: ## install the real agent CLIs that the end-to-end tests drive (needs Node.js)
+agents: ## install the real agent CLIs that the end-to-end tests drive (needs Node.js), and fetch what they work on
 	npm install --prefix tests/e2e
 	test -x tests/e2e/.venv/bin/python || $(PYTHON) -m venv tests/e2e/.venv
 	tests/e2e/.venv/bin/python -m pip --disable-pip-version-check install -qq --requirement tests/e2e/requirements.txt
+	tests/e2e/.venv/bin/python -m pip --disable-pip-version-check download -qq --no-deps --dest tests/e2e/repositories --requirement tests/e2e/repositories.txt
 
 bench: $(VENV)/.develop ## measure what a run costs beside its agents
 	$(BIN)/python -m benchmarks.overhead
@@ -66,4 +67,4 @@ lock: ## resolve afresh within the bounds of pyproject.toml and write the locked
 	rm -rf $(VENV)-lock
 
 clean: ## remove what these targets made
-	rm -rf $(VENV) $(VENV)-lock tests/e2e/.venv build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lock tests/e2e/.venv tests/e2e/repositories build dist *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

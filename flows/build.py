@@ -8,13 +8,15 @@ from typing import Any
 
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
-from prefect.exceptions import FailedRun
+from prefect.exceptions import FailedRun, Pause
 
 from graftline.carrying import carry_through
 from graftline.closing import close, is_complete
 from graftline.flows.execute import emit
 from graftline.flows.heal import heal
 from graftline.flows.merge import merge
+from graftline.flows.replan import go_on_replanning, replan
+from graftline.flows.settle import settle
 from graftline.healing import is_better
 from graftline.integration import replay_candidate
 from graftline.interruption import interrupt_once
@@ -62,12 +64,13 @@ async def carry_out(request: BuildRequest) -> State[None]:
             raise
         except BaseException as error:
             ending = error
-            if not await carry_through(is_cancelled(run)):
+            if isinstance(error, Pause) or not await carry_through(is_cancelled(run)):
                 raise
         finally:
             try:
-                # A report is written for every run that started, however it ends, and before Prefect is told anything.
-                report = close(run, ending)
+                if not isinstance(ending, Pause):  # a suspended run goes on in another process
+                    # A report is written for every run that ends, however it does, and before Prefect is told anything.
+                    report = close(run, ending)
                 await carry_through(remove_retired(run))
             finally:
                 close_run(run)
@@ -76,16 +79,31 @@ async def carry_out(request: BuildRequest) -> State[None]:
 
 
 async def pipeline(run: Run) -> None:
-    """The steps of a run, from the pinned plan to the landing."""
+    """The steps of a run, from its plan to the landing."""
+    if not await settle(run):
+        return
     await baseline(run.id)
-    execute: Any = emit(run.plan)  # Prefect's types do not know that a state asked for is awaited
-    await raise_defect(await execute(run.id, return_state=True))
+    await carry_out_plan(run)
     integration = await merge(run.id)
     if not integration.merged:
         return
     verified = await verify_and_heal(run, integration.commit)
     if verified.verdict.passed:
         await land(run, verified)
+
+
+async def carry_out_plan(run: Run) -> None:
+    """All tasks, and what a patch of the plan leaves to do after that."""
+    await go_on_replanning(run)
+    await run_tasks(run)
+    while await replan(run):
+        await run_tasks(run)
+
+
+async def run_tasks(run: Run) -> None:
+    """The tasks of the plan as it is now."""
+    execute: Any = emit(run.plan)  # Prefect's types do not know that a state asked for is awaited
+    await raise_defect(await execute(run.id, return_state=True))
 
 
 async def raise_defect(executed: State[None]) -> None:

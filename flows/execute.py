@@ -64,6 +64,8 @@ async def run_node(
     base = await base_of(run, task_id, finished)
     if isinstance(base, Collision):
         return await skipped(run, task_id, str(base), edges)
+    if task_id in run.given_up:  # before the plan was patched for another task
+        return await record_end(run, task_id, gave_up(run, run.given_up[task_id]))
     spec = run.plan.task(task_id)
     failures = count_own_attempts(run.folder, task_id)
     while True:
@@ -101,6 +103,8 @@ async def record_end(run: Run, task_id: str, state: State[Attempted]) -> State[A
         run.journal.append(EventKind.TASK_SUCCEEDED, task=task_id)
         return state
     error = await state.aresult(raise_on_failure=False)
+    if isinstance(error, AttemptFailedError):
+        run.given_up[task_id] = error.record
     if isinstance(error, AttemptFailedError) and error.record.outcome is OutcomeKind.BUDGET:
         run.journal.append(EventKind.TASK_STOPPED, task=task_id, reason=error.record.detail)
     else:
@@ -110,7 +114,11 @@ async def record_end(run: Run, task_id: str, state: State[Attempted]) -> State[A
 
 def left_alone(run: Run, stuck: AttemptRecord, why: str) -> State[Attempted]:
     """The end of a plan task whose question nobody has answered."""
-    record = stuck.model_copy(update={"detail": f"{why}: {stuck.detail}"})
+    return gave_up(run, stuck.model_copy(update={"detail": f"{why}: {stuck.detail}"}))
+
+
+def gave_up(run: Run, record: AttemptRecord) -> State[Attempted]:
+    """The end of a plan task that has nobody at work on it any more."""
     return Failed(message=record.detail, data=AttemptFailedError(run.id, record))
 
 

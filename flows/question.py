@@ -18,11 +18,11 @@ from graftline.interruption import signals_held
 from graftline.journal import EventKind
 from graftline.records import AttemptRecord
 from graftline.run import Run, live_run
+from graftline.tasks.people import POLL_SECONDS
 from graftline.tasks.question import Answer
 from graftline.tasks.watch import SERVER_ERRORS
 from graftline.text import fenced
 
-POLL_SECONDS = 2
 DESCRIPTION_CHARS = 4_000
 CANCELLED = "a person cancelled the question"
 

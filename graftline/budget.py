@@ -1,8 +1,9 @@
 """The budget: which caps hold, and how much of them a call asks for. Policy; `graftline.ledger` keeps the books."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
-from graftline.agents.backend import AgentBackend
+from graftline.agents.backend import AgentBackend, Capabilities
 from graftline.agents.profiles import CliProfile
 from graftline.caps import Cap, Room, Scope
 from graftline.ledger import NextCall
@@ -11,6 +12,20 @@ from graftline.settings import CostSettings, Settings
 
 # Below this an agent cannot even read its prompt: a call would cost something and bring nothing.
 MINIMUM_CALL_USD = 0.01
+
+
+class Payee(Protocol):
+    """Whoever a call is paid to, an agent or a provider: what decides how much to set aside for it."""
+
+    @property
+    def call_cost_usd(self) -> float | None:
+        """What one call costs when that is known beforehand."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Whether it keeps to a money limit, among the rest that it can do."""
+        ...
 
 
 def caps_on(call: NextCall, cost: CostSettings) -> tuple[Cap, ...]:
@@ -24,7 +39,7 @@ def caps_on(call: NextCall, cost: CostSettings) -> tuple[Cap, ...]:
     return tuple(Cap(scope, limit_usd) for scope, limit_usd in limits.items() if limit_usd is not None)
 
 
-def asked_usd(rooms: Sequence[Room], backend: AgentBackend, *, unknown_call_usd: float, concurrent: int) -> float:
+def asked_usd(rooms: Sequence[Room], payee: Payee, *, unknown_call_usd: float, concurrent: int) -> float:
     """What one call asks for, going by what each cap leaves.
 
     A call whose price is known asks for its price. An agent that keeps to a money limit asks for the smallest share
@@ -35,9 +50,9 @@ def asked_usd(rooms: Sequence[Room], backend: AgentBackend, *, unknown_call_usd:
     by one turn. One that keeps to no limit is bounded by nothing but its time limit, and its cost counts in full before
     the next call starts.
     """
-    if backend.call_cost_usd is not None:
-        return backend.call_cost_usd
-    if not backend.capabilities.enforces_budget:
+    if payee.call_cost_usd is not None:
+        return payee.call_cost_usd
+    if not payee.capabilities.enforces_budget:
         return unknown_call_usd
     return max(MINIMUM_CALL_USD, share_usd(tightest(rooms, concurrent=concurrent), concurrent=concurrent))
 

@@ -22,7 +22,10 @@ VALUE_CHARACTERS = 60
 
 @dataclass(frozen=True)
 class Today:
-    """What a run would be pinned with if it began now; `plan` is None when its file cannot be read, and `why` says."""
+    """What a run would be pinned with if it began now.
+
+    `plan` is None when its file cannot be read, and `why` says, or when the request is in words.
+    """
 
     plan: Plan | None
     settings: Settings
@@ -46,12 +49,12 @@ def read_today(
         manifest = read_plan(pinned.request, repository, agents=(*settings.agents, *PROFILE_TYPES))
     except UserError as error:
         return Today(None, settings, why=str(error))
-    return Today(manifest.plan, settings)
+    return Today(manifest.plan if manifest is not None else None, settings)
 
 
 def find_changes(pinned: PinnedRun, today: Today) -> tuple[str, ...]:
     """A sentence for each difference, settings first."""
-    return (*_changed_settings(pinned.settings, public_dump(today.settings)), *_changed_plan(pinned.plan, today))
+    return (*_changed_settings(pinned.settings, public_dump(today.settings)), *_changed_plan(pinned.given, today))
 
 
 def _changed_settings(before: Mapping[str, JsonValue], after: Mapping[str, JsonValue]) -> Iterator[str]:
@@ -77,7 +80,9 @@ def _shown(values: Mapping[str, JsonValue], key: str) -> str:
     return text if len(text) <= VALUE_CHARACTERS else f"{text[:VALUE_CHARACTERS]}…"
 
 
-def _changed_plan(before: Plan, today: Today) -> Iterator[str]:
+def _changed_plan(before: Plan | None, today: Today) -> Iterator[str]:
+    if before is None:  # the planner made it, and nothing but the run changes it
+        return
     if today.plan is None:
         yield f"the plan cannot be read: {today.why}"
         return

@@ -18,14 +18,14 @@ from pydantic import JsonValue
 from graftline.errors import RepositoryError, RunBusyError, UnknownRunError
 from graftline.git.compaction import compact
 from graftline.git.folders import disk_bytes, is_real_folder, remove
-from graftline.git.hub import find_hub
+from graftline.git.hub import Hub, find_hub
 from graftline.git.landing import forget_results
 from graftline.git.repository import Repository, open_repository
 from graftline.journal import Entry, EventKind, Journal
 from graftline.lease import Lease, holder_of
 from graftline.pinned import PinnedRun, read_pinned
 from graftline.records import RECORD_NAME
-from graftline.recovery import is_unended
+from graftline.recovery import is_suspended, is_unended
 from graftline.remains import Remains, SoleWork, find_remains, find_scraps
 from graftline.store import RepositoryStore, RunFolder
 
@@ -61,6 +61,8 @@ def hindrance(run: RunFolder, *, is_ours: bool = False) -> str:
     holder = None if is_ours else holder_of(run.path)
     if holder is not None:
         return f"it is going on ({holder})"
+    if is_suspended(run):
+        return "it waits for a person's approval; `graftline abort` ends it"
     return "it was killed, and what its agents left has not been collected yet" if is_unended(run) else ""
 
 
@@ -101,7 +103,19 @@ async def tidy_hub(store: RepositoryStore, repository: Repository | None) -> int
         return 0
     if repository is not None:
         await forget_results(repository, hub)
-    return await compact(hub, is_idle=lambda: not any(holder_of(run) for run in store.runs.glob("*")))
+    for place in store.plannings.glob("*"):  # one that was killed
+        if holder_of(place) is None:
+            await remove_planning(RunFolder(place), hub)
+    places = (store.runs, store.plannings)
+    return await compact(hub, is_idle=lambda: not any(holder_of(run) for each in places for run in each.glob("*")))
+
+
+async def remove_planning(folder: RunFolder, hub: Hub) -> None:
+    """Remove what a request that was opened for a plan has left: nothing in it is work."""
+    await hub.delete_refs(await hub.refs(f"refs/graftline/{folder.id}/"))
+    for place in (folder.worktrees, folder.path):
+        if is_real_folder(place):
+            await anyio.to_thread.run_sync(remove, place)
 
 
 def _require_end(run: RunFolder, *, is_ours: bool = False) -> None:
@@ -144,7 +158,7 @@ def _holds_no_work(entries: list[Entry]) -> bool:
 
 
 def _check_tasks(pinned: PinnedRun, discard: Collection[str]) -> None:
-    known = {spec.id for spec in pinned.plan.tasks}
+    known = {spec.id for spec in pinned.tasks}
     if unknown := sorted(set(discard) - known):
         names = ", ".join(map(repr, unknown))
         raise UnknownRunError(f"run {pinned.name} has no task {names}; it has {', '.join(sorted(known))}")

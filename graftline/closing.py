@@ -7,7 +7,7 @@ from graftline.report.assemble import History, assemble_report, read_history, ta
 from graftline.report.files import save_report
 from graftline.report.model import Report, RunState, TaskState
 from graftline.report.wording import cap_line
-from graftline.run import BUDGET_REACHED, CANCELLED, Run
+from graftline.run import BUDGET_REACHED, CANCELLED, REJECTED, Run
 
 DONE = frozenset({TaskState.SUCCEEDED, TaskState.NO_CHANGE})
 
@@ -41,8 +41,8 @@ def _write_end(run: Run, state: RunState, reason: str) -> Report:
 def conclude(run: Run, history: History, ending: BaseException | None) -> tuple[RunState, str]:
     """What a run came to, and a sentence a person can act on."""
     place = where(run, history)
-    if run.stop_reason == CANCELLED and not has_landed(history):
-        return RunState.CANCELLED, f"{CANCELLED}; {place}; what was finished is kept"
+    if run.stop_reason.startswith((CANCELLED, REJECTED)) and not has_landed(history):
+        return RunState.CANCELLED, f"{run.stop_reason}; {place}; what was finished is kept"
     match cause_of(ending):
         case None:
             pass
@@ -60,7 +60,7 @@ def conclude(run: Run, history: History, ending: BaseException | None) -> tuple[
         return RunState.FAILED, "; ".join(filter(None, [run.stop_reason, missing, place]))
     verification = history.verification
     is_red = verification is not None and not verification.data["passed"]
-    if history.caps_reached and (undone or is_red):
+    if history.caps_reached and (undone or is_red or run.settled is None):
         caps = [cap_line(reached) for reached in history.caps_reached.values()]
         red = f"tests are red: {verification.data['reason']}" if verification is not None and is_red else ""
         return RunState.BUDGET_REACHED, "; ".join(filter(None, [f"{BUDGET_REACHED}: {caps[0]}", missing, red, place]))
@@ -111,7 +111,7 @@ def unfinished(run: Run, history: History) -> tuple[str, ...]:
     """The tasks whose work is not in the result although it should be."""
     states = {
         spec.id: task_state(spec.id, task_records(run.folder, spec.id), history, is_over=True)[0]
-        for spec in run.plan.tasks
+        for spec in (run.plan.tasks if run.settled is not None else ())
     }
     return tuple(task for task, state in states.items() if state not in DONE)
 

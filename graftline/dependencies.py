@@ -1,13 +1,15 @@
-"""The rules between the tasks of a plan: ids that can be told apart, dependencies that exist, and no cycle.
+"""The rules between the tasks of a plan: ids that can be told apart, tasks to wait for that exist, and no cycle.
 
 They work on outlines rather than on tasks, so that a plan file with other mistakes in it still gets all of these named
 at once.
 """
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,12 @@ class Outline:
     index: int
     id: str
     depends_on: tuple[str | None, ...]
+    after: tuple[str | None, ...] = ()
+
+    @property
+    def waits(self) -> tuple[tuple[Literal["depends_on", "after"], tuple[str | None, ...]], ...]:
+        """The keys that name tasks it waits for, with what they name."""
+        return ("depends_on", self.depends_on), ("after", self.after)
 
 
 @dataclass(frozen=True)
@@ -60,31 +68,37 @@ def _broken_dependencies(outlines: Sequence[Outline]) -> Iterator[Fault]:
     ids = [outline.id for outline in outlines]
     known = set(ids)
     for outline in outlines:
-        for position, dependency in enumerate(outline.depends_on):
-            key = ("depends_on", position)
-            if dependency == outline.id:
-                yield Fault(outline.index, key, "a task cannot depend on itself")
-            elif dependency is not None and dependency not in known:
-                yield Fault(outline.index, key, f"there is no task {dependency!r}{nearest(dependency, ids)}")
+        for key, named in outline.waits:
+            for position, name in enumerate(named):
+                if name == outline.id:
+                    verb = "depend on" if key == "depends_on" else "wait for"
+                    yield Fault(outline.index, (key, position), f"a task cannot {verb} itself")
+                elif name is not None and name not in known:
+                    yield Fault(outline.index, (key, position), f"there is no task {name!r}{nearest(name, ids)}")
 
 
 def _cycles(outlines: Sequence[Outline]) -> Iterator[Fault]:
     """Every cycle that shares no task with one already reported; a longer list would only repeat them."""
     places: dict[str, int] = {}
-    graph: dict[str, dict[str, None]] = {}
+    graph: dict[str, dict[str, str]] = {}  # with the key that names the other task
     for outline in outlines:
         places.setdefault(outline.id, outline.index)
         edges = graph.setdefault(outline.id, {})
-        edges.update(dict.fromkeys(d for d in outline.depends_on if d is not None and d != outline.id))
+        for key, named in outline.waits:
+            for name in named:
+                if name is not None and name != outline.id:
+                    edges.setdefault(name, key)
     while cycle := _find_cycle(graph):
         start = cycle.index(min(cycle, key=places.__getitem__))
         path = [*cycle[start:], *cycle[:start], cycle[start]]
-        yield Fault(places[path[0]], ("depends_on",), f"the dependencies form a cycle: {' -> '.join(path)}")
+        keys = [graph[task_id][waited_for] for task_id, waited_for in pairwise(path)]
+        what = "`depends_on` and `after`" if "after" in keys else "the dependencies"
+        yield Fault(places[path[0]], (keys[0],), f"{what} form a cycle: {' -> '.join(path)}")
         for task_id in cycle:
             del graph[task_id]
 
 
-def _find_cycle(graph: dict[str, dict[str, None]]) -> list[str]:
+def _find_cycle(graph: Mapping[str, Mapping[str, str]]) -> list[str]:
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

@@ -11,6 +11,8 @@
     │   ├── GitMissingError
     │   ├── AgentUnavailableError          an agent CLI is missing, too old or not logged in
     │   └── ServerUnavailableError         no Prefect server answers, or not any more
+    ├── PlannerError                   1  the planner was asked, and no plan came of it
+    │   └── PlannerUnavailableError     3  nobody can be asked for a plan, or whoever could be refuses to answer
     ├── LeaseLostError                  4  another process has taken over the run that this one carried out
     └── GitFailedError                  4  a git command of ours failed where it should not
 
@@ -60,6 +62,18 @@ class UnknownRunError(UserError):
 
 class RunBusyError(UserError):
     """Another process carries out the run; the message says which."""
+
+
+class PlannerError(GraftlineError):
+    """No plan came of a request, or no money is left to ask for one; the message names everything that is wrong."""
+
+    exit_code = ExitCode.WORK_FAILED
+
+
+class PlannerUnavailableError(PlannerError):
+    """Nobody can be asked for a plan: no key and no CLI, credentials that are refused, a provider that stays away."""
+
+    exit_code = ExitCode.CANNOT_RUN
 
 
 class LeaseLostError(GraftlineError):

@@ -36,13 +36,13 @@ class Collision:
 
 
 async def base_of(run: Run, task: str, finished: Finished) -> Base | Collision:
-    """What a task starts from: the merged tree of everything it waited for, plus its acceptance tests.
+    """What a task starts from: the merged tree of everything that went before it, plus its acceptance tests.
 
-    What it waited for without depending on it is left out when it collides, as it will be from the result.
+    What it does not depend on is left out when it collides, as it will be from the result.
     """
     spec = run.plan.task(task)
     needed = run.graph.ancestors(task)
-    wanted = {*needed, *run.graph.waits_for(task)}
+    wanted = run.graph.predecessors(task)
     integration = await _fold(run, run.base, {name: record for name, record in finished.items() if name in wanted})
     if not {conflict.task for conflict in integration.conflicts}.isdisjoint(needed):
         return Collision(integration.conflicts)

@@ -20,6 +20,7 @@ from graftline.caps import Cap, Reservation, Room, Scope, Shortage
 from graftline.errors import CannotRunError, GraftlineError
 from graftline.ledger_schema import upgrade
 from graftline.private_files import make_folder, writing
+from graftline.text import whole_characters
 
 BUSY_SECONDS = 30.0
 # Sums of binary fractions miss the decimal sum by far less than this, and this is far less than any price.
@@ -200,8 +201,8 @@ class Ledger:
                 "cost_usd = ?, cost_source = ?, seconds = ?, outcome = ?, ended_at = ? "
                 "WHERE id = ? AND ended_at IS NULL",
                 (
-                    _text(version),
-                    _text(model),
+                    whole_characters(version),
+                    whole_characters(model),
                     _count(usage.input_tokens),
                     _count(usage.output_tokens),
                     _count(usage.cached_tokens),
@@ -327,11 +328,6 @@ def _call(row: sqlite3.Row) -> Call:
         started_at=datetime.fromisoformat(row["started_at"]),
         ended_at=None if row["ended_at"] is None else datetime.fromisoformat(row["ended_at"]),
     )
-
-
-def _text(value: str) -> str:
-    """What an agent says of itself may hold half a surrogate pair, which SQLite refuses."""
-    return value.encode("utf-8", "replace").decode("utf-8")
 
 
 def _amount(value: float | None) -> float | None:

@@ -33,6 +33,7 @@ _SPELLING_OF_SUFFIX: dict[str, Spelling] = {
     ".yml": "yaml",
     ".json": "json",
 }
+SUFFIXES = tuple(_SPELLING_OF_SUFFIX)
 _LARGEST_FILE_BYTES = 4_000_000  # PyYAML takes seconds for that much
 
 
@@ -45,15 +46,21 @@ class Manifest:
     notes: tuple[str, ...]
 
 
+def spelling_of(path: Path) -> Spelling:
+    """How a plan file is spelt, by its suffix; UserError when it has another one."""
+    spelling = _SPELLING_OF_SUFFIX.get(path.suffix.lower())
+    if spelling is None:
+        raise UserError(f"{path}: a plan file ends in {', '.join(SUFFIXES)}")
+    return spelling
+
+
 def load_manifest(path: Path, *, agents: Collection[str] = ()) -> Manifest:
     """Read a plan file; its suffix says how it is spelt.
 
     `agents` are the names of configured agent profiles, which a manifest of a foreign dialect may then name. Raises
     ManifestError with every problem, UserError when the file cannot be read at all.
     """
-    spelling = _SPELLING_OF_SUFFIX.get(path.suffix.lower())
-    if spelling is None:
-        raise UserError(f"{path}: a plan file ends in {', '.join(_SPELLING_OF_SUFFIX)}")
+    spelling = spelling_of(path)
     try:
         with path.open("rb") as stream:
             content = stream.read(_LARGEST_FILE_BYTES + 1)
@@ -144,6 +151,8 @@ def _with_sections(document: Document, data: dict[str, object], page: Markdown) 
 
 def _notes(graph: Graph) -> Iterator[str]:
     for ordering in graph.orderings:
+        if ordering.overlap is None:  # the plan says so itself
+            continue
         one, other = ordering.overlap
         what = f"both write `{one}`" if one == other else f"may write the same files (`{one}` and `{other}`)"
         first, second = repr(ordering.first), repr(ordering.second)

@@ -3,14 +3,19 @@
 Whoever opens a run holds its lease until `close_run`.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import anyio.to_thread
 from pydantic import SecretStr
 
+from graftline.carrying import carry_through
 from graftline.changes import Today, find_changes, read_today
+from graftline.cleaning import remove_planning
+from graftline.closing import close
 from graftline.errors import GraftlineError, RepositoryError, RunBusyError, UserError
 from graftline.git.hub import Hub, open_hub
 from graftline.git.landing import check_result_branch
@@ -25,19 +30,27 @@ from graftline.preflight import (
     LoadBlocks,
     agents_of_blocks,
     check_disk,
+    check_plan,
     check_request,
     check_tools,
     no_blocks,
-    probe_agents,
 )
 from graftline.process import this_process
 from graftline.records import count_extra_attempts
-from graftline.recovery import end_left_behind, find_dead, is_unended, recover
+from graftline.recovery import end_left_behind, find_dead, is_suspended, is_unended, recover
 from graftline.report.wording import money
 from graftline.request import BuildRequest
 from graftline.run import Run, carry_out, close_run
 from graftline.settings import Settings, public_dump
-from graftline.store import RunFolder, find_place, repository_store, run_name, state_directory, state_place
+from graftline.store import (
+    RepositoryStore,
+    RunFolder,
+    find_place,
+    repository_store,
+    run_name,
+    state_directory,
+    state_place,
+)
 from graftline.verify.detect import find_test_command
 
 
@@ -57,9 +70,30 @@ async def enter_run(
     if folder is not None and folder.pinned.exists():
         run = await _enter_again(folder, environ, load_blocks)
     else:
-        run = await _begin(request, run_id, environ, load_blocks)
+        run = await _begin(request, lambda store: store.run(run_id), environ, load_blocks)
     carry_out(run)
     return run
+
+
+@asynccontextmanager
+async def opened_for_planning(
+    request: BuildRequest, environ: Mapping[str, str], *, load_blocks: LoadBlocks = no_blocks
+) -> AsyncIterator[Run]:
+    """A request opened for nothing but a plan: it is carried out by nobody, and has its folder beside the runs.
+
+    What it cost stays on the ledger, under an id of its own.
+
+    Raises:
+        UserError: the request, a setting, the repository or the target has to be corrected.
+        CannotRunError: git, an agent CLI, a test runner or disk space is missing.
+    """
+    plan_id = str(uuid4())
+    run = await _begin(request, lambda store: store.planning(plan_id), environ, load_blocks)
+    try:
+        yield run
+    finally:
+        await carry_through(remove_planning(run.folder, run.hub))
+        close_run(run)
 
 
 async def reopen_run(folder: RunFolder, environ: Mapping[str, str], *, passing: bool = False) -> Run:
@@ -112,6 +146,21 @@ async def look_after_dead_runs(environ: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(said)
 
 
+async def close_suspended(folder: RunFolder, environ: Mapping[str, str], why: str) -> None:
+    """Write the end of a suspended run, which no process of its own can write; `why` is its `stop_reason`.
+
+    Raises:
+        RunBusyError: a process carries it out by now.
+    """
+    run = await reopen_run(folder, environ, passing=True)
+    try:
+        if is_suspended(folder):  # somebody may have been faster
+            run.stop_reason = why
+            close(run, None)
+    finally:
+        close_run(run)
+
+
 def take_changes(run: Run, today: Today) -> None:
     """Let an open run go on with the plan and the settings of today; finished work stays finished where it still fits.
 
@@ -119,12 +168,14 @@ def take_changes(run: Run, today: Today) -> None:
     """
     for change in find_changes(run.pinned, today):
         run.journal.append(EventKind.PLAN_NOTED, text=f"taken over: {change}")
-    run.pinned = run.pinned.model_copy(
-        update={"plan": today.plan or run.pinned.plan, "settings": public_dump(today.settings)}
-    )
-    write_pinned(run.folder, run.pinned)
-    run.graph = graph_of(run.plan)
     run.settings = today.settings
+    run.pinned = run.pinned.model_copy(
+        update={"given": today.plan or run.pinned.given, "settings": public_dump(today.settings)}
+    )
+    if today.plan is not None and run.settled is not None:
+        run.adopt(today.plan)
+    else:
+        write_pinned(run.folder, run.pinned)
 
 
 def change_cap(run: Run, max_usd: float, *, keep: bool) -> None:
@@ -142,12 +193,18 @@ def change_cap(run: Run, max_usd: float, *, keep: bool) -> None:
         run.journal.append(EventKind.PLAN_NOTED, text=f"the run's cap was {money(before)} and is {money(max_usd)}")
 
 
-async def _begin(request: BuildRequest, run_id: str, environ: Mapping[str, str], load_blocks: LoadBlocks) -> Run:
+async def _begin(
+    request: BuildRequest,
+    place: Callable[[RepositoryStore], RunFolder],
+    environ: Mapping[str, str],
+    load_blocks: LoadBlocks,
+) -> Run:
     checked = await check_request(request, environ, load_blocks=load_blocks)
     store = repository_store(state_directory(environ), str(checked.repository.common_dir))
-    folder = store.run(run_id)
-    plan = checked.manifest.plan
-    name = run_name(plan.title, run_id)
+    folder = place(store)
+    run_id = folder.id
+    given = checked.manifest.plan if checked.manifest is not None else None
+    name = run_name(given.title if given is not None else request.title, run_id)
     await check_result_branch(checked.repository, f"{checked.settings.git.branch_prefix}/{name}")
     lease = await Lease.acquire(folder.path)
     try:
@@ -168,7 +225,8 @@ async def _begin(request: BuildRequest, run_id: str, environ: Mapping[str, str],
             target=checked.target.branch,
             base=checked.target.commit,
             created=datetime.now(UTC),
-            plan=plan,
+            given=given,
+            plan=None if checked.settings.planner.approve else given,
             settings=public_dump(checked.settings),
             notes=checked.notes,
         )
@@ -189,14 +247,14 @@ async def _enter_again(folder: RunFolder, environ: Mapping[str, str], load_block
     run = await reopen_run(folder, environ)
     try:
         run.is_entered_again = True
-        names = agents_of_blocks(run.pinned.request, run.repository, environ, plan=run.plan)
+        names = agents_of_blocks(run.pinned.request, run.repository, environ, plan=run.pinned.plan)
         today = read_today(run.pinned, run.repository, environ, blocks=await load_blocks(names))
         run.settings = _with_secrets(run.settings, today.settings)
         tracked, run.tree_bytes = await anyio.to_thread.run_sync(list_files, run.repository, run.base)
         run.test_command = find_test_command(run.settings.test, run.repository.path, environ, tracked=tracked)
         run.test_tools = "" if run.test_command is None else await check_tools(run.test_command, environ)
-        await probe_agents(run.plan, run.settings, environ)
-        check_disk(run.tree_bytes, len(run.plan.tasks), run.settings, environ)
+        await check_plan(run.pinned.plan, run.settings, environ)
+        check_disk(run.tree_bytes, len(run.pinned.tasks), run.settings, environ)
         _sign(run)
         for change in find_changes(run.pinned, today):
             text = f"changed since the run began, and not taken over: {change}; `graftline resume --yes` would"
@@ -224,7 +282,8 @@ def _sign(run: Run) -> None:
         name=run.pinned.name,
         base=run.base,
         target=run.pinned.target,
-        tasks=len(run.plan.tasks),
+        tasks=0 if run.settled is None else len(run.settled.order),
+        waits={} if run.settled is None else run.waits,
         pid=identity.pid,
         started=identity.started,
     )
@@ -246,13 +305,13 @@ def _assemble(
         lease=lease,
         repository=repository,
         hub=hub,
-        graph=graph_of(pinned.plan),
         settings=settings,
         journal=journal,
         ledger=Ledger.open(state_directory(environ)),
         merger=Merger(hub, pinned.name),
         environ=environ,
-        retries_claimed=sum(count_extra_attempts(folder, spec.id) for spec in pinned.plan.tasks),
+        settled=graph_of(pinned.plan) if pinned.plan is not None else None,
+        retries_claimed=sum(count_extra_attempts(folder, spec.id) for spec in pinned.tasks),
     )
 
 

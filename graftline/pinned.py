@@ -10,14 +10,19 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from graftline.errors import UserError
-from graftline.plan import Plan
+from graftline.plan import Plan, TaskSpec
 from graftline.private_files import write_file
 from graftline.request import BuildRequest
 from graftline.store import RunFolder
 
 
 class PinnedRun(BaseModel):
-    """`run.json`: what every entry into the run agrees on."""
+    """`run.json`: what every entry into the run agrees on.
+
+    `given` is the plan as the request had it, None for a request in words. `plan` is the one the run goes by, None
+    until it is settled: the planner has made it, and a person has approved it where that is asked for. `former` are the
+    tasks that patches took out of it: what was done of them is still there.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,9 +34,25 @@ class PinnedRun(BaseModel):
     target: str
     base: str
     created: datetime
-    plan: Plan
+    given: Plan | None = None
+    plan: Plan | None
+    former: tuple[TaskSpec, ...] = ()
     settings: dict[str, JsonValue]
     notes: tuple[str, ...] = ()
+
+    @property
+    def tasks(self) -> tuple[TaskSpec, ...]:
+        """Every task the run has or had: those of the plan, and then the former ones; none while it is not settled."""
+        return (*(self.plan.tasks if self.plan is not None else ()), *self.former)
+
+    def task(self, task_id: str) -> TaskSpec:
+        """The task of that id, also a former one; KeyError when there never was one."""
+        return {spec.id: spec for spec in self.tasks}[task_id]
+
+    def going_by(self, plan: Plan) -> "PinnedRun":
+        """The same with another plan; the tasks that are not in it any more are former ones."""
+        gone = [spec for spec in self.tasks if spec.id not in {task.id for task in plan.tasks}]
+        return self.model_copy(update={"plan": plan, "former": tuple(gone)})
 
 
 def read_pinned(folder: RunFolder) -> PinnedRun:

@@ -191,7 +191,12 @@ class Plan(BaseModel):
 
     def faults(self) -> tuple[Fault, ...]:
         """Every broken rule between the tasks; none in a plan that was validated."""
-        return find_faults([Outline(index, task.id, tuple(task.depends_on)) for index, task in enumerate(self.tasks)])
+        return find_faults(
+            [
+                Outline(place, task.id, tuple(task.depends_on), tuple(task.after))
+                for place, task in enumerate(self.tasks)
+            ]
+        )
 
     @model_validator(mode="after")
     def _check_faults(self) -> Self:
@@ -203,11 +208,14 @@ class Plan(BaseModel):
 
 @dataclass(frozen=True)
 class Ordering:
-    """`second` waits for `first` because two of their declared writes overlap; it does not depend on its success."""
+    """`second` waits for `first` and does not depend on its success.
+
+    `overlap` are the declared writes of the two that may mean the same file; None where the plan says `after`.
+    """
 
     first: str
     second: str
-    overlap: tuple[str, str]
+    overlap: tuple[str, str] | None
 
 
 @dataclass(frozen=True)
@@ -227,17 +235,24 @@ class Graph:
         return self._in_order(self._needs[task_id])
 
     def waits_for(self, task_id: str) -> tuple[str, ...]:
-        """Its dependencies, and the tasks that write what it writes and go first."""
-        firsts = {ordering.first for ordering in self.orderings if ordering.second == task_id}
-        return self._in_order(self._needs[task_id] | firsts)
+        """Its dependencies, and the tasks that an ordering puts before it; without those that others of them imply."""
+        return self._in_order(self._waits[task_id])
+
+    def predecessors(self, task_id: str) -> tuple[str, ...]:
+        """All tasks that have ended when it starts: those it waits for, directly or through others."""
+        return self._in_order(self._before[task_id])
+
+    def is_ordered(self, one: str, other: str) -> bool:
+        """Whether one of two tasks ends before the other starts; otherwise both may be at work at the same time."""
+        return one == other or one in self._before[other] or other in self._before[one]
 
     def ancestors(self, task_id: str) -> tuple[str, ...]:
         """All tasks it depends on, directly or through others."""
-        return self._in_order(_closure(task_id, self._needs))
+        return self._in_order(closure(task_id, self._needs))
 
     def dependents(self, task_id: str) -> tuple[str, ...]:
         """All tasks that depend on it, directly or through others."""
-        return self._in_order(_closure(task_id, self._needed_by))
+        return self._in_order(closure(task_id, self._needed_by))
 
     def _in_order(self, task_ids: Iterable[str]) -> tuple[str, ...]:
         return tuple(sorted(task_ids, key=self._rank.__getitem__))
@@ -251,6 +266,17 @@ class Graph:
         return {task.id: set(task.depends_on) for task in self.plan.tasks}
 
     @cached_property
+    def _waits(self) -> dict[str, set[str]]:
+        waits = {task_id: set(needed) for task_id, needed in self._needs.items()}
+        for ordering in self.orderings:
+            waits[ordering.second].add(ordering.first)
+        return waits
+
+    @cached_property
+    def _before(self) -> dict[str, set[str]]:
+        return {task_id: closure(task_id, self._waits) for task_id in self._waits}
+
+    @cached_property
     def _needed_by(self) -> dict[str, set[str]]:
         needed_by: dict[str, set[str]] = {task.id: set() for task in self.plan.tasks}
         for task in self.plan.tasks:
@@ -260,14 +286,14 @@ class Graph:
 
 
 def graph_of(plan: Plan) -> Graph:
-    """The graph of a plan, with an ordering for every two tasks that may write the same file and are not ordered yet.
+    """The graph of a plan, with its `after` and an ordering for every two other tasks that may write the same file.
 
     Raises ManifestError with every fault of a plan that was put together around validation.
     """
     if faults := plan.faults():
         raise ManifestError(tuple(Problem(fault.message, task=plan.tasks[fault.index].id) for fault in faults))
     precedence = sorted(plan.tasks, key=lambda task: -task.priority)
-    orderings = _order_overlaps(precedence)
+    orderings = _find_orderings(precedence)
     return Graph(plan, orderings, _integration_order(precedence, orderings))
 
 
@@ -288,20 +314,22 @@ def _integration_order(precedence: list[TaskSpec], orderings: Iterable[Ordering]
     return tuple(order)
 
 
-def _order_overlaps(precedence: list[TaskSpec]) -> tuple[Ordering, ...]:
-    """One pass in order of precedence that adds an edge only between tasks no path joins yet, so never a cycle.
+def _find_orderings(precedence: list[TaskSpec]) -> tuple[Ordering, ...]:
+    """What the plan says, then one pass in order of precedence that joins only tasks no path joins yet: never a cycle.
 
     Edges that others make superfluous are left out in the end: what is reported is what is needed. Comparing a task
     with its nearest predecessor first avoids most of them, which would cost time.
     """
-    needs = {task.id: task.depends_on for task in precedence}
-    before = {task_id: _closure(task_id, needs) for task_id in needs}
-    orderings: list[Ordering] = []
+    waits = {task.id: (*task.depends_on, *task.after) for task in precedence}
+    before = {task_id: closure(task_id, waits) for task_id in waits}
+    orderings = [
+        Ordering(first, task.id, None) for task in precedence for first in sorted({*task.after} - {*task.depends_on})
+    ]
     for position, second in enumerate(precedence):
         for first in reversed(precedence[:position]):
             if first.id in before[second.id] or second.id in before[first.id]:
                 continue
-            overlap = _overlap(first, second)
+            overlap = overlap_of(first, second)
             if overlap is None:
                 continue
             orderings.append(Ordering(first.id, second.id, overlap))
@@ -316,7 +344,8 @@ def _order_overlaps(precedence: list[TaskSpec]) -> tuple[Ordering, ...]:
     )
 
 
-def _overlap(first: TaskSpec, second: TaskSpec) -> tuple[str, str] | None:
+def overlap_of(first: TaskSpec, second: TaskSpec) -> tuple[str, str] | None:
+    """The first two declared writes of two tasks that may mean the same file."""
     for one in first.writes:
         for other in second.writes:
             if may_overlap(one, other):
@@ -324,7 +353,8 @@ def _overlap(first: TaskSpec, second: TaskSpec) -> tuple[str, str] | None:
     return None
 
 
-def _closure(start: str, edges: Mapping[str, Iterable[str]]) -> set[str]:
+def closure(start: str, edges: Mapping[str, Iterable[str]]) -> set[str]:
+    """What the edges lead to from a task, directly or through others; itself only where they lead back to it."""
     seen: set[str] = set()
     waiting = list(edges[start])
     while waiting:

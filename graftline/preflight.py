@@ -29,6 +29,7 @@ from graftline.git.repository import (
 )
 from graftline.manifest import Manifest, load_manifest, parse_plan
 from graftline.plan import Plan
+from graftline.planning.choice import Choice, choose_provider
 from graftline.report.wording import money
 from graftline.request import BuildRequest
 from graftline.settings import Effective, Settings, load_settings, stated_agents
@@ -46,11 +47,15 @@ SPARE_BYTES = 100 * 2**20
 
 @dataclass(frozen=True)
 class Checked:
-    """A request that nothing stands in the way of, as far as can be known beforehand."""
+    """A request that nothing stands in the way of, as far as can be known beforehand.
+
+    There is no manifest where the planner is still to make the plan, and no planner where there is a plan.
+    """
 
     repository: Repository
     target: Target
-    manifest: Manifest
+    manifest: Manifest | None
+    planner: Choice | None
     effective: Effective
     test_command: TestCommand | None
     test_tools: str
@@ -81,6 +86,7 @@ async def check_request(
     Raises:
         UserError: the request, the plan, a setting, the repository or the target has to be corrected.
         CannotRunError: git, an agent CLI, a test runner or disk space is missing.
+        PlannerUnavailableError: nobody is there to make a plan of a request in words.
     """
     check_git()
     repository = await anyio.to_thread.run_sync(open_repository, Path(request.repository))
@@ -88,29 +94,30 @@ async def check_request(
     effective = load_effective(request, repository, environ, blocks=blocks)
     manifest = read_plan(request, repository, agents=(*effective.settings.agents, *PROFILE_TYPES))
     target = await anyio.to_thread.run_sync(resolve_target, repository, request.target or None)
+    plan = manifest.plan if manifest is not None else None
     # Its name ends with the run's id, which nobody knows yet; what is in its way is in the way of any.
-    name = run_name(manifest.plan.title, "0" * 36)
+    name = run_name(plan.title if plan is not None else request.title, "0" * 36)
     await check_result_branch(repository, f"{effective.settings.git.branch_prefix}/{name}")
     features = await anyio.to_thread.run_sync(check_features, repository, target.commit)
     tracked, tree_bytes = await anyio.to_thread.run_sync(list_files, repository, target.commit)
     test_command = find_test_command(effective.settings.test, repository.path, environ, tracked=tracked)
     tools = "" if test_command is None else await check_tools(test_command, environ)
-    check_environments(manifest.plan)
-    probes = await probe_agents(manifest.plan, effective.settings, environ)
-    check_disk(tree_bytes, len(manifest.plan.tasks), effective.settings, environ)
+    probes = await check_plan(plan, effective.settings, environ)
+    check_disk(tree_bytes, 0 if plan is None else len(plan.tasks), effective.settings, environ)
     return Checked(
         repository=repository,
         target=target,
         manifest=manifest,
+        planner=await choose_provider(effective.settings, environ) if manifest is None else None,
         effective=effective,
         test_command=test_command,
         test_tools=tools,
         tree_bytes=tree_bytes,
         probes=probes,
         notes=(
-            *manifest.notes,
+            *(manifest.notes if manifest is not None else ()),
             *features,
-            *cost_notes(manifest.plan, effective.settings),
+            *cost_notes(plan, effective.settings),
             *await dirty_note(repository),
         ),
     )
@@ -128,7 +135,8 @@ def agents_of_blocks(
     known = frozenset((*profiles, *PROFILE_TYPES))
     if plan is None:
         with suppress(UserError):
-            plan = read_plan(request, repository, agents=known).plan
+            manifest = read_plan(request, repository, agents=known)
+            plan = manifest.plan if manifest is not None else None
     tasks = () if plan is None else plan.tasks
     return frozenset({request.agent or backend, *(task.agent for task in tasks if task.agent)}) - known
 
@@ -153,8 +161,13 @@ def load_effective(
     return load_settings(repository.path, environ=environ, overrides=overrides, override_origins=origins)
 
 
-def read_plan(request: BuildRequest, repository: Repository, *, agents: Collection[str]) -> Manifest:
-    """The request's plan, from its file (relative to the repository, unless the path exists as given) or inline."""
+def read_plan(request: BuildRequest, repository: Repository, *, agents: Collection[str]) -> Manifest | None:
+    """The request's plan, from its file (relative to the repository, unless the path exists as given) or inline.
+
+    None for a request in words: the planner is to make one.
+    """
+    if request.prompt:
+        return None
     if request.plan is not None:
         return parse_plan(
             request.plan.model_dump(mode="json", exclude_defaults=True), file="request.plan", agents=agents
@@ -162,6 +175,19 @@ def read_plan(request: BuildRequest, repository: Repository, *, agents: Collecti
     given = Path(request.plan_file)
     inside = repository.path / given
     return load_manifest(inside if inside.is_file() else given, agents=agents)
+
+
+async def check_plan(plan: Plan | None, settings: Settings, environ: Mapping[str, str]) -> tuple[Probe, ...]:
+    """What is installed of the agents of a plan that can be carried out here.
+
+    Raises:
+        ManifestError: a task sets variables that no plan may decide.
+        SettingsError: a task asks for an agent or a tier that there is not.
+        AgentUnavailableError: one of them cannot be used.
+    """
+    if plan is not None:
+        check_environments(plan)
+    return await probe_agents(plan, settings, environ)
 
 
 def check_environments(plan: Plan) -> None:
@@ -181,7 +207,7 @@ def check_environments(plan: Plan) -> None:
         raise ManifestError(tuple(problems))
 
 
-def cost_notes(plan: Plan, settings: Settings) -> Iterator[str]:
+def cost_notes(plan: Plan | None, settings: Settings) -> Iterator[str]:
     """What to say about agents that tell nobody what they cost."""
     for agent in plan_agents(plan, settings):
         if not tells_its_cost(settings, agent.profile, agent.backend):
@@ -192,7 +218,7 @@ def cost_notes(plan: Plan, settings: Settings) -> Iterator[str]:
             )
 
 
-async def probe_agents(plan: Plan, settings: Settings, environ: Mapping[str, str]) -> tuple[Probe, ...]:
+async def probe_agents(plan: Plan | None, settings: Settings, environ: Mapping[str, str]) -> tuple[Probe, ...]:
     """What is installed of the agents that may be called for a plan, each once.
 
     Raises:

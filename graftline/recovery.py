@@ -21,6 +21,7 @@ from graftline.healing import record_heal
 from graftline.journal import Entry, EventKind, Journal, unheard
 from graftline.lease import holder_of
 from graftline.ledger import Role
+from graftline.planning.asking import settle_answered
 from graftline.private_files import write_file
 from graftline.process import ProcessIdentity, end_family, end_group
 from graftline.records import AttemptRecord, read_record
@@ -30,19 +31,39 @@ from graftline.store import RunFolder, all_runs
 
 GRACE_SECONDS = 3.0
 _PREPARED = b'"event":"run-prepared"'
+_SUSPENDED = b'"event":"run-suspended"'
 _ENDED = b'"event":"run-ended"'
 
 
 def is_unended(folder: RunFolder) -> bool:
     """Whether a run's journal has a beginning without an end: it goes on now or, when nobody carries it out, it died.
 
+    One that is suspended has neither ended nor died.
+    """
+    return _latest(folder) == _PREPARED
+
+
+def is_suspended(folder: RunFolder) -> bool:
+    """Whether a run waits for a person without a process."""
+    return _latest(folder) == _SUSPENDED
+
+
+def _latest(folder: RunFolder) -> bytes:
+    """What a run's journal tells last of its beginning, its waiting and its end; empty when it tells of neither.
+
     Only looked for, not read: a text that an agent gave has its quotation marks escaped.
     """
     try:
         text = folder.journal.read_bytes()
     except OSError:
-        return False
-    return text.rfind(_PREPARED) > text.rfind(_ENDED)
+        return b""
+    place, event = max((text.rfind(event), event) for event in (_PREPARED, _SUSPENDED, _ENDED))
+    return event if place >= 0 else b""
+
+
+def find_suspended(state_dir: Path) -> list[RunFolder]:
+    """The runs that wait for a person and have no process."""
+    return [folder for folder in all_runs(state_dir) if is_suspended(folder) and holder_of(folder.path) is None]
 
 
 def find_dead(state_dir: Path) -> list[RunFolder]:
@@ -124,7 +145,7 @@ async def _finish(run: Run, started: Entry, entries: Sequence[Entry]) -> None:
         if not _is_gone_on_with(run, place, entries):
             await remove_worktree(worktree)
     elif worktree.is_whole:
-        spec, key = run.plan.task(place.task), str(started.data["key"])
+        spec, key = run.pinned.task(place.task), str(started.data["key"])
         agent = run.agent(spec)
         # The same as when it began: its own record is not there yet.
         continuation = continuation_of(run, spec.id, key, agent) if place.continues is not None else None
@@ -161,6 +182,7 @@ async def _complete(run: Run, place: Place, record: AttemptRecord, entries: Sequ
 
 def _settle(run: Run) -> None:
     """Complete the run's open rows in the ledger: what a call that was cut off has cost, nobody knows."""
+    settle_answered(run, run.folder.store.answers)
     for call in run.ledger.account(run.id).calls:
         if call.is_open:
             run.ledger.complete(call.id, Usage(), outcome=OutcomeKind.INTERRUPTED)

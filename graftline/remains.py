@@ -145,7 +145,7 @@ class _Call:
 
 def _calls(folder: RunFolder, pinned: PinnedRun) -> Iterator[_Call]:
     prefix = f"refs/graftline/{folder.id}"
-    for spec in pinned.plan.tasks:
+    for spec in pinned.tasks:
         task = spec.id
         for path in folder.attempts(task):
             number = int(path.name)

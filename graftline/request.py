@@ -9,7 +9,10 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from graftline.plan import Plan
+from graftline.plan import Plan, Text
+
+MOST_CHARACTERS = 100_000
+"""How long a request in words may be: Prefect keeps it with the run."""
 
 
 def _draw_plain_fields(schema: dict[str, Any]) -> None:
@@ -63,7 +66,7 @@ class RequestLimits(_Partial):
 
 
 def _require_one_plan(schema: dict[str, Any]) -> None:
-    """Say in JSON Schema, too, that there is either an inline plan or a plan file.
+    """Say in JSON Schema, too, that there is either a request in words, an inline plan or a plan file.
 
     The form would draw `oneOf` as a choice. The condition does without `required`, which the server ignores everywhere
     when it checks what a deployment decides beforehand. The plan is named once more because of `anyOf` one learns only
@@ -72,17 +75,27 @@ def _require_one_plan(schema: dict[str, Any]) -> None:
     _draw_plain_fields(schema)
     inline = schema["properties"]["plan"]["anyOf"][0]
     schema["if"] = {"properties": {"plan": {"type": "null"}}}
-    schema["then"] = {"properties": {"plan_file": {"minLength": 1}}, "required": ["plan_file"]}
-    schema["else"] = {"properties": {"plan": inline, "plan_file": {"maxLength": 0}}}
+    schema["then"] = {
+        "if": {"properties": {"plan_file": {"type": "string", "maxLength": 0}}},
+        "then": {"properties": {"prompt": {"minLength": 1}}, "required": ["prompt"]},
+        "else": {"properties": {"prompt": {"maxLength": 0}}},
+    }
+    schema["else"] = {"properties": {"plan": inline, "plan_file": {"maxLength": 0}, "prompt": {"maxLength": 0}}}
 
 
 class BuildRequest(_Partial):
-    """What to build: a plan file in the repository, or the plan itself."""
+    """What to build: in words, which the planner turns into a plan, or a plan file in the repository, or the plan."""
 
     model_config = ConfigDict(json_schema_extra=_require_one_plan)
 
     repository: str = Field(
         default=".", min_length=1, description="Path of the git repository, on the machine the run is carried out on"
+    )
+    prompt: Text = Field(
+        default="",
+        max_length=MOST_CHARACTERS,
+        title="What to build",
+        description="In your own words: the planner makes a plan of it; empty with a plan file or an inline plan",
     )
     plan_file: str = Field(
         default="",
@@ -90,6 +103,14 @@ class BuildRequest(_Partial):
         description="Path of the plan (.md, .yaml or .json) from the repository's root; empty with an inline plan",
     )
     plan: Plan | None = Field(default=None, title="Inline plan", description="The plan itself, instead of a file")
+    approve: bool | None = Field(
+        default=None,
+        title="Approval",
+        description=(
+            "The run waits until a person has approved its plan; "
+            "not selected: [planner] approve of the repository's graftline.toml"
+        ),
+    )
     target: str = Field(
         default="", title="Target branch", description="Branch to start from and to land on; empty: the checked-out one"
     )
@@ -116,10 +137,15 @@ class BuildRequest(_Partial):
 
     @model_validator(mode="after")
     def _names_one_plan(self) -> Self:
-        if bool(self.plan_file) == (self.plan is not None):
-            msg = "give either plan_file or plan, and not both"
+        if [bool(self.prompt.strip()), bool(self.plan_file), self.plan is not None].count(True) != 1:
+            msg = "give one of prompt, plan_file and plan, and not two"
             raise ValueError(msg)
         return self
+
+    @property
+    def title(self) -> str:
+        """What a run of it is called that has no plan yet: the first line of the words."""
+        return next(iter(self.prompt.strip().splitlines()), "")
 
     def overrides(self) -> dict[str, object]:
         """The settings this request decides, by dotted key."""
@@ -130,5 +156,6 @@ class BuildRequest(_Partial):
             "timeouts.task_seconds": self.limits.task_timeout_seconds,
             "timeouts.run_seconds": self.limits.run_timeout_seconds,
             "git.land": self.land,
+            "planner.approve": self.approve,
         }
         return {key: value for key, value in decided.items() if value is not None}

@@ -5,6 +5,7 @@
         repos/<digest>/                 one per repository
             repository                  its path, for people
             hub.git
+            plannings/<id>/             what `graftline plan` needs while it makes a plan
             runs/<run id>/              journal, report, and one folder per attempt, verification and heal call
             worktrees/<run id>/         working trees, gone once their work is on refs
 
@@ -97,6 +98,20 @@ class RepositoryStore:
         """The file that says which repository this is, for people who look around."""
         return self.folder / "repository"
 
+    @property
+    def answers(self) -> Path:
+        """What planners answered to which question; nobody pays for the same answer twice."""
+        return self.folder / "answers"
+
+    @property
+    def plannings(self) -> Path:
+        """The folder with one folder for each request that only a plan is being made of."""
+        return self.folder / "plannings"
+
+    def planning(self, plan_id: str) -> "RunFolder":
+        """The places of a request that only a plan is made of; they go with it."""
+        return RunFolder(self.plannings / _checked(plan_id))
+
     def run(self, run_id: str) -> "RunFolder":
         """The places of one run, which may not exist yet."""
         return RunFolder(self.runs / _checked(run_id))
@@ -127,6 +142,11 @@ class RunFolder:
     def pinned(self) -> Path:
         """What was fixed at the start: base, plan and settings."""
         return self.path / "run.json"
+
+    @property
+    def planning(self) -> Path:
+        """What the planner proposed."""
+        return self.path / "planning"
 
     @property
     def results(self) -> Path:

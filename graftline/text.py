@@ -13,6 +13,11 @@ _UNSEEN = re.compile(
 _BACKTICKS = re.compile(r"`{3,}")
 
 
+def whole_characters(text: str) -> str:
+    """The text with a question mark for each lone surrogate, half a character that no file takes."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def plain_text(text: str, max_chars: int | None = None) -> str:
     """The text without escape sequences, control characters, direction marks and lone surrogates, cut at `max_chars`.
 
@@ -20,7 +25,7 @@ def plain_text(text: str, max_chars: int | None = None) -> str:
     """
     if max_chars is not None:
         text = text[: 8 * max_chars]
-    text = text.encode("utf-8", "replace").decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+    text = whole_characters(text).replace("\r\n", "\n").replace("\r", "\n")
     clean = _UNSEEN.sub("", _ESCAPES.sub("", text))
     return clean if max_chars is None or len(clean) <= max_chars else f"{clean[: max_chars - 1]}…"
 
@@ -35,6 +40,12 @@ def plain_end(text: str, max_chars: int) -> str:
     """The last `max_chars` of the text, where programs say what went wrong."""
     clean = plain_text(text[-8 * max_chars :]).strip()
     return clean if len(clean) <= max_chars else f"…{clean[len(clean) - max_chars + 1 :]}"
+
+
+def find_hidden(text: str) -> str:
+    """The first character by which a text shows people something else than it says, as `U+202E`; empty when none is."""
+    found = _UNSEEN.search(text.replace("\r\n", "\n"))
+    return f"U+{ord(found[0]):04X}" if found else ""
 
 
 def excerpt(text: str, max_bytes: int) -> str:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from graftline.carrying import carry_through
-from graftline.git.worktrees import Worktree, remove_worktree
+from graftline.git.worktrees import Worktree
 from graftline.journal import EventKind
 from graftline.private_files import make_folder
 from graftline.run import Run
@@ -17,7 +16,7 @@ from graftline.verify.confirm import Confirmation, confirm_failures
 from graftline.verify.detect import TestCommand
 from graftline.verify.result import RUNNER_MISSING_STATUS, TestResult, Verdict, judge
 from graftline.verify.runner import run_tests
-from graftline.workspace import cut_workspace, set_up
+from graftline.workspace import workspace_for_tests
 
 UNTESTED = Verdict(passed=True, reason='untested: [test] runner = "none"', new_failures=(), base_failures=())
 
@@ -146,10 +145,6 @@ def not_started(command: TestCommand, problem: str) -> TestResult:
 @asynccontextmanager
 async def _test_workspace(run: Run, commit: str, label: str) -> AsyncIterator[tuple[Worktree, Path, str]]:
     """A worktree to test a commit in, the folder for what the tests leave, and what went wrong in setting it up."""
-    folder = make_folder(run.folder.verify(label))
-    worktree = await cut_workspace(run, commit, path=run.folder.verify_worktree(label), branch="verify")
-    try:
-        problem = await set_up(run, worktree, folder, task=None, seconds=run.settings.test.timeout_seconds)
+    folder, path = make_folder(run.folder.verify(label)), run.folder.verify_worktree(label)
+    async with workspace_for_tests(run, commit, path=path, folder=folder) as (worktree, problem):
         yield worktree, folder, problem
-    finally:
-        await carry_through(remove_worktree(worktree))

@@ -4,6 +4,7 @@ Nobody tells the server that a process was killed: its rows say Running for ever
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
@@ -17,13 +18,18 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Cancelling, Crashed, Pending
+from prefect.states import Cancelled, Cancelling, Crashed, Pending
 
+from graftline.errors import RepositoryError, RunBusyError, ServerUnavailableError
 from graftline.lease import holder_of
+from graftline.opening import close_suspended
+from graftline.recovery import find_suspended
 from graftline.report.files import read_report
+from graftline.run import CANCELLED
 from graftline.store import RunFolder, state_directory, untold_runs
 
 UNFINISHED = [kind for kind in StateType if kind not in TERMINAL_STATES]
+ABORTED = "asked for by graftline abort"
 KILLED = "its process was killed or died"
 
 
@@ -36,7 +42,7 @@ async def request_cancellation(client: PrefectClient, folder: RunFolder) -> bool
     # Not its state: who starts a deployment's runs tells of a killed process late, also when another carries it out.
     if holder_of(folder.path) is None:
         return False
-    await client.set_flow_run_state(flow_run.id, Cancelling(message="asked for by graftline abort"), force=True)
+    await client.set_flow_run_state(flow_run.id, Cancelling(message=ABORTED), force=True)
     return True
 
 
@@ -73,6 +79,37 @@ async def tell_of_dead_runs(client: PrefectClient, environ: Mapping[str, str]) -
             message = report.reason if report else KILLED
             await client.set_flow_run_state(flow_run.id, Crashed(message=message), force=True)
         folder.untold.unlink(missing_ok=True)
+
+
+async def cancel_suspended(client: PrefectClient, folder: RunFolder, environ: Mapping[str, str]) -> None:
+    """Cancel a suspended run, on the server and in its own records.
+
+    Raises:
+        ServerUnavailableError: this server does not know it: somebody may still approve it on its own.
+        RunBusyError: somebody has decided, and a process carries it out by now.
+    """
+    try:
+        await client.set_flow_run_state(UUID(folder.id), Cancelled(message=ABORTED), force=True)
+    except ObjectNotFound as error:
+        raise ServerUnavailableError(
+            f"the Prefect server at {client.api_url} does not know run {folder.id}: name its own with PREFECT_API_URL"
+        ) from error
+    await close_suspended(folder, environ, CANCELLED)
+
+
+async def close_suspended_runs(client: PrefectClient, environ: Mapping[str, str]) -> None:
+    """Write the end of runs that came to it on the server while they were suspended: cancelled there, or in vain."""
+    for folder in find_suspended(state_directory(environ)):
+        try:
+            state = (await client.read_flow_run(UUID(folder.id))).state
+        except ObjectNotFound:  # it is another server's
+            continue
+        if state is not None and state.is_final():
+            why = (
+                CANCELLED if state.is_cancelled() else f"it waited for a person in vain: {state.message or state.name}"
+            )
+            with suppress(RunBusyError, RepositoryError):  # somebody else was faster; or it is out of reach
+                await close_suspended(folder, environ, why)
 
 
 async def crash_parts(client: PrefectClient, flow_run_id: UUID, *, but: UUID | None = None) -> None:

@@ -15,7 +15,7 @@ from graftline.blocks import AGENT_BLOCKS, to_profile
 from graftline.opening import enter_run, look_after_dead_runs
 from graftline.request import BuildRequest
 from graftline.run import Run
-from graftline.tasks.flow_runs import crash_parts, tell_of_dead_runs
+from graftline.tasks.flow_runs import close_suspended_runs, crash_parts, tell_of_dead_runs
 
 logger = logging.getLogger(__name__)
 BLOCK_NAME = re.compile(r"[a-z0-9-]+")
@@ -35,6 +35,7 @@ async def prepare(request: BuildRequest, run_id: str) -> Run:
         await client.update_flow_run(UUID(run_id), name=run.pinned.name)
         run.deployment = str((await client.read_flow_run(UUID(run_id))).deployment_id or "")
         await tell_of_dead_runs(client, os.environ)
+        await close_suspended_runs(client, os.environ)
         await crash_parts(client, UUID(run_id), but=runtime.task_run.id and UUID(runtime.task_run.id))
         run.folder.untold.unlink(missing_ok=True)
     return run

@@ -79,7 +79,7 @@ async def _watch(run: Run, scope: anyio.CancelScope) -> None:
             except SERVER_ERRORS as error:  # a server that restarts must not end the run; it is asked again
                 logger.warning("the Prefect server did not say whether the run is cancelled: %s", error)
                 continue
-            if flow_run.state is not None and flow_run.state.is_cancelling():
+            if flow_run.state is not None and (flow_run.state.is_cancelling() or flow_run.state.is_cancelled()):
                 run.stop_reason = CANCELLED
                 run.journal.append(EventKind.WARNING, text="cancelled by request: agents are ended")
                 scope.cancel()

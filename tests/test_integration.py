@@ -55,6 +55,23 @@ async def test_a_task_starts_from_its_predecessors_and_its_acceptance_tests_and_
     assert (await changed_files(run))["middle"] == {"middle.txt"}
 
 
+async def test_the_work_of_a_task_reaches_one_after_it_past_a_failed_one_between_them(
+    offline_project: Project,
+) -> None:
+    """`last` waits for `first` only through `middle`, which did not finish."""
+    tasks = [
+        task("first"),
+        task("middle", after=["first"]),
+        task("last", after=["first", "middle"]),
+    ]
+    run = await offline_project.open(tasks, {"first": [edit("notes.txt", "three", "drei")]})
+    base = await base_of(run, "last", await work_on(run, "first"))
+
+    assert run.graph.waits_for("last") == ("middle",)
+    assert isinstance(base, Base)
+    assert set(await run.hub.changed_paths(run.base, base.commit)) == {"notes.txt"}
+
+
 async def test_colliding_predecessors_are_named_with_their_files(offline_project: Project) -> None:
     tasks = [task("one"), task("two"), task("tip", "one", "two")]
     script: Script = {"one": [edit("notes.txt", "three", "drei")], "two": [edit("notes.txt", "three", "trois")]}

@@ -32,6 +32,7 @@ def test_every_problem_is_named_at_once_with_line_and_task() -> None:
             max_retries: -1
           - id: b
             depends_on: [a, b]
+            after: [b, aa, 3]
             promt: hi
             timeout_seconds: "3"
             env: {NO: "1", COUNT: 1}
@@ -51,15 +52,18 @@ def test_every_problem_is_named_at_once_with_line_and_task() -> None:
         (8, "a", "`max_retries` is -1; it must be at least 0"),
         (9, "b", "the key `prompt` is missing"),
         (10, "b", "a task cannot depend on itself"),
-        (11, "b", "unknown key `promt`; did you mean 'prompt'?"),
-        (12, "b", "`timeout_seconds` must be a number, not the text '3'"),
-        (13, None, "YAML does not read the key NO as text; put it in quotes"),
-        (13, "b", "`env.COUNT` must be text, not the number 1; put it in quotes"),
-        (14, "A", "a read_only task has no `writes`; drop one of the two"),
-        (14, "A", "the ids 'a' and 'A' differ only by case, which some file systems ignore (first in line 4)"),
-        (18, "a", "`prompt` is empty"),
-        (18, "a", "`priority` must be a whole number, not the number 1.5"),
-        (18, "a", "the id 'a' is used twice (first in line 4)"),
+        (11, "b", "`after[2]` must be text, not the number 3; put it in quotes"),
+        (11, "b", "a task cannot wait for itself"),
+        (11, "b", "there is no task 'aa'; did you mean 'a'?"),
+        (12, "b", "unknown key `promt`; did you mean 'prompt'?"),
+        (13, "b", "`timeout_seconds` must be a number, not the text '3'"),
+        (14, None, "YAML does not read the key NO as text; put it in quotes"),
+        (14, "b", "`env.COUNT` must be text, not the number 1; put it in quotes"),
+        (15, "A", "a read_only task has no `writes`; drop one of the two"),
+        (15, "A", "the ids 'a' and 'A' differ only by case, which some file systems ignore (first in line 4)"),
+        (19, "a", "`prompt` is empty"),
+        (19, "a", "`priority` must be a whole number, not the number 1.5"),
+        (19, "a", "the id 'a' is used twice (first in line 4)"),
     ]
 
 

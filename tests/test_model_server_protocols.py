@@ -16,7 +16,7 @@ from tests.model_server.protocols import (
 )
 from tests.model_server.protocols.wire import Failure, JsonObject, WireProtocol
 from tests.model_server.reply import Reply, ToolCall
-from tests.model_server.scenario import FailureKind, TokenUsage
+from tests.model_server.scenario import FailureKind, Stop, TokenUsage
 
 SCHEMA: JsonObject = {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]}
 USAGE = TokenUsage(input_tokens=11, output_tokens=7, cache_read_tokens=5, cache_write_tokens=3)
@@ -277,6 +277,24 @@ def test_failures_carry_the_status_their_provider_uses() -> None:
     assert statuses(anthropic_messages) == [429, 529, 401, 400]
     assert statuses(openai_chat) == statuses(openai_responses) == [429, 503, 401, 429]
     assert statuses(gemini) == [429, 503, 400, 400]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "place", "length", "refused"),
+    [
+        (anthropic_messages, ("stop_reason",), "max_tokens", "refusal"),
+        (openai_chat, ("choices", 0, "finish_reason"), "length", "stop"),
+        (openai_responses, ("status",), "incomplete", "completed"),
+        (gemini, ("candidates", 0, "finishReason"), "MAX_TOKENS", "SAFETY"),
+    ],
+)
+def test_an_answer_says_why_it_ended(
+    protocol: WireProtocol, place: tuple[str | int, ...], length: str, refused: str
+) -> None:
+    def ended(stop: Stop) -> JsonValue:
+        return at(protocol.whole_reply(Reply("m", "No.", (), USAGE, stop)), *place)
+
+    assert (ended("length"), ended("refused")) == (length, refused)
 
 
 def test_gemini_says_in_the_body_how_long_to_wait() -> None:

@@ -7,8 +7,10 @@ from graftline.errors import ManifestError
 from graftline.plan import Graph, Ordering, Plan, TaskSpec, graph_of
 
 
-def task(task_id: str, *depends_on: str, writes: tuple[str, ...] = (), priority: int = 0) -> TaskSpec:
-    return TaskSpec(id=task_id, prompt="do it", depends_on=depends_on, writes=writes, priority=priority)
+def task(
+    task_id: str, *depends_on: str, after: tuple[str, ...] = (), writes: tuple[str, ...] = (), priority: int = 0
+) -> TaskSpec:
+    return TaskSpec(id=task_id, prompt="do it", depends_on=depends_on, after=after, writes=writes, priority=priority)
 
 
 def graph(*tasks: TaskSpec) -> Graph:
@@ -24,6 +26,10 @@ def graph(*tasks: TaskSpec) -> Graph:
         ([task("alpha"), task("b", "alhpa")], "did you mean 'alpha'"),
         ([task("a", "a")], "cannot depend on itself"),
         ([task("a", "b"), task("b", "c"), task("c", "a")], "a -> b -> c -> a"),
+        ([task("alpha"), task("b", after=("alhpa",))], "no task 'alhpa'; did you mean 'alpha'"),
+        ([task("a", after=("a",))], "cannot wait for itself"),
+        ([task("a", "b"), task("b", after=("a",))], "`depends_on` and `after` form a cycle: a -> b -> a"),
+        ([task("a", after=("b",)), task("b", after=("a",))], "`after` form a cycle: a -> b -> a"),
         ([], "at least 1"),
     ],
 )
@@ -124,6 +130,24 @@ def test_overlapping_tasks_get_an_ordering_that_is_no_dependency() -> None:
     assert pair.order == ("high", "low")
     assert (pair.waits_for("low"), pair.dependencies("low")) == (("high",), ())
     assert (pair.ancestors("low"), pair.dependents("high")) == ((), ())
+
+
+def test_after_is_waited_for_and_is_no_dependency() -> None:
+    """Against priority, too; what others imply and what is depended on anyway is left out."""
+    plan = graph(
+        task("a", after=("b", "c"), priority=9, writes=("x",)),
+        task("b", after=("c", "c")),
+        task("c", writes=("x",)),
+        task("d", "a", after=("a", "c")),
+    )
+    assert set(plan.orderings) == {Ordering("b", "a", None), Ordering("c", "b", None)}
+    assert plan.order == ("c", "b", "a", "d")
+    assert [(plan.waits_for(name), plan.dependencies(name)) for name in "abd"] == [
+        (("b",), ()),
+        (("c",), ()),
+        (("a",), ("a",)),
+    ]
+    assert (plan.predecessors("d"), plan.ancestors("d")) == (("c", "b", "a"), ("a",))
 
 
 def test_equal_priority_is_ordered_by_the_plan() -> None:

@@ -1,10 +1,12 @@
 """What holds for every plan: spellings round-trip, the order is valid and stable, overlapping writes are ordered."""
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from graftline.agents.tiers import TIERS
-from graftline.manifest import Spelling, dump_manifest, parse_manifest
+from graftline.errors import ManifestError
+from graftline.manifest import Spelling, dump_manifest, parse_manifest, parse_plan
 from graftline.paths import may_overlap
 from graftline.plan import Graph, Plan, TaskSpec, graph_of
 
@@ -53,6 +55,7 @@ def plans(draw: st.DrawFn, *, most_tasks: int = 6) -> Plan:
                 prompt=draw(prompts),
                 title=draw(one_lines),
                 depends_on=tuple(draw(st.lists(st.sampled_from(ids[:position]), max_size=3))) if position else (),
+                after=tuple(draw(st.lists(st.sampled_from(ids[:position]), max_size=2))) if position else (),
                 writes=() if read_only else tuple(draw(st.lists(patterns, max_size=2))),
                 read_only=read_only,
                 tier=draw(st.none() | st.sampled_from(TIERS)),
@@ -107,6 +110,30 @@ def test_orderings_only_join_what_nothing_else_orders(plan: Plan) -> None:
         without = Graph(plan, others, graph.order)
         assert not reaches(without, ordering.first, ordering.second)
         assert not reaches(without, ordering.second, ordering.first)
+
+
+edges = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("abcd"), st.booleans()), max_size=6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(edges)
+def test_a_plan_is_refused_exactly_when_some_task_would_wait_for_itself(edges: list[tuple[str, str, bool]]) -> None:
+    named: dict[tuple[str, bool], list[str]] = {(task_id, key): [] for task_id in "abcd" for key in (True, False)}
+    for task_id, other, is_dependency in edges:
+        named[task_id, is_dependency].append(other)
+    tasks = [
+        {"id": task_id, "prompt": "p", "depends_on": named[task_id, True], "after": named[task_id, False]}
+        for task_id in "abcd"
+    ]
+    reached = {(task_id, other) for task_id, other, _ in edges}
+    for middle in "abcd":
+        reached |= {(one, two) for one, at in reached if at == middle for of, two in reached if of == middle}
+    if any((task_id, task_id) in reached for task_id in "abcd"):
+        with pytest.raises(ManifestError):
+            parse_plan({"tasks": tasks})
+    else:
+        graph = parse_plan({"tasks": tasks}).graph
+        assert {(one, two) for one in "abcd" for two in graph.predecessors(one)} == reached
 
 
 @settings(deadline=None, max_examples=60)

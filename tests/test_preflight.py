@@ -52,6 +52,7 @@ async def test_a_request_that_can_run_says_what_it_comes_to_and_writes_nothing(o
     before = offline_project.snapshot()
     checked = await check_request(request, os.environ)
 
+    assert checked.manifest is not None
     assert [spec.id for spec in checked.manifest.plan.tasks] == ["a"]
     assert checked.target.branch == "main"
     assert checked.settings.cost.max_usd == 1.5
@@ -107,4 +108,6 @@ async def test_a_plan_outside_the_repository_is_found_where_it_was_named(
     offline_project.configure({}, {}, {})
     (tmp_path / "elsewhere.yaml").write_text(PLAN)
     request = request_for(offline_project, plan_file=str(tmp_path / "elsewhere.yaml"))
-    assert (await check_request(request, os.environ)).manifest.plan.tasks[0].id == "a"
+    manifest = (await check_request(request, os.environ)).manifest
+    assert manifest is not None
+    assert manifest.plan.tasks[0].id == "a"

@@ -9,9 +9,12 @@ from graftline.request import BuildRequest, RequestLimits
 PLAN = Plan(tasks=(TaskSpec(id="a", prompt="do it"),))
 
 
-@pytest.mark.parametrize("fields", [{}, {"plan_file": "plan.md", "plan": PLAN}])
-def test_a_request_names_one_plan(fields: dict[str, object]) -> None:
-    with pytest.raises(ValidationError, match="give either plan_file or plan, and not both"):
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"prompt": " \n"}, {"plan_file": "plan.md", "plan": PLAN}, {"prompt": "Add it", "plan_file": "plan.md"}],
+)
+def test_a_request_names_one_plan_or_says_in_words_what_to_build(fields: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="give one of prompt, plan_file and plan, and not two"):
         BuildRequest.model_validate(fields)
 
 
@@ -24,16 +27,21 @@ def test_what_nobody_knows_or_nobody_can_do_is_refused(wrong: dict[str, object])
         BuildRequest.model_validate({"plan_file": "plan.md", **wrong})
 
 
+def test_a_request_in_words_is_called_by_its_first_line() -> None:
+    assert BuildRequest(prompt="\n Add a limit\nto the API").title == "Add a limit"
+
+
 def test_only_what_a_request_decides_overrides_the_settings() -> None:
     assert BuildRequest(plan=PLAN).overrides() == {}
     limits = RequestLimits(max_concurrent=2, max_cost_usd=0, task_timeout_seconds=5, run_timeout_seconds=60)
-    assert BuildRequest(plan=PLAN, agent="x", land="branch", limits=limits).overrides() == {
+    assert BuildRequest(plan=PLAN, agent="x", land="branch", approve=False, limits=limits).overrides() == {
         "agent.backend": "x",
         "agent.max_concurrent": 2,
         "cost.max_usd": 0,
         "timeouts.task_seconds": 5,
         "timeouts.run_seconds": 60,
         "git.land": "branch",
+        "planner.approve": False,
     }
 
 
@@ -47,6 +55,7 @@ def test_a_request_sent_on_says_no_more_than_what_was_said() -> None:
 
     assert request.model_dump(mode="json") == {
         "repository": ".",
+        "prompt": "",
         "plan_file": "plan.md",
         "target": "",
         "agent": "",
@@ -62,4 +71,14 @@ def test_the_form_made_from_the_schema_explains_every_field_and_has_one_switch()
     # A union is drawn as a switch between its types; null as a default is refused where null is no type.
     assert [name for name, field in fields.items() if "anyOf" in field] == ["plan"]
     assert [name for name, field in fields.items() if field.get("default", "") is None] == ["plan"]
-    assert list(schema["properties"]) == ["repository", "plan_file", "plan", "target", "land", "agent", "limits"]
+    assert list(schema["properties"]) == [
+        "repository",
+        "prompt",
+        "plan_file",
+        "plan",
+        "approve",
+        "target",
+        "land",
+        "agent",
+        "limits",
+    ]

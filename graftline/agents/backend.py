@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from pydantic import JsonValue
+
 from graftline.agents.outcome import AgentOutcome, Usage
 from graftline.process import ProcessResult
 
@@ -25,6 +27,17 @@ class Session:
 
 
 @dataclass(frozen=True)
+class Form:
+    """What a call is to be answered with, instead of work: one JSON object of the schema.
+
+    Such a call may read and write nothing. `instructions` stand in for what the CLI tells its model of its own work.
+    """
+
+    schema: Mapping[str, JsonValue]
+    instructions: str
+
+
+@dataclass(frozen=True)
 class Assignment:
     """What one call asks of an agent.
 
@@ -33,7 +46,7 @@ class Assignment:
     that begins one, `session` is the one of a call that goes on with it.
     `budget_usd` is the reservation, for CLIs that can enforce one. `environ` is graftline's own environment, from which
     a backend takes what it needs, by name. `temporary` becomes TMPDIR; it is not within `folder`, whose path is too
-    long for the sockets that programs make there.
+    long for the sockets that programs make there. `form` is for CLIs that take one (`Capabilities.fills_forms`).
     """
 
     prompt: str
@@ -47,6 +60,7 @@ class Assignment:
     session: Session | None = None
     private_home: Path | None = None
     temporary: Path | None = None
+    form: Form | None = None
 
     @property
     def home(self) -> Path:
@@ -89,12 +103,14 @@ class Capabilities:
     `converses`: it is an agent that reports what it does, so silence means something and it can be told to go on where
     another call ended; a plain program starts afresh. `resumes`: it can go on with its own earlier session.
     `enforces_budget`: it ends a call that reaches its money limit. `reports_cost`: it says what a call cost.
+    `fills_forms`: it can be kept from all work and held to a JSON schema.
     """
 
     converses: bool = True
     resumes: bool = False
     enforces_budget: bool = False
     reports_cost: bool = False
+    fills_forms: bool = False
 
 
 @dataclass(frozen=True)

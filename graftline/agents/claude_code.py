@@ -4,7 +4,9 @@ Nothing that the repository holds is executed or believed: its settings, hooks a
 CLAUDE.md is handed over as text.
 """
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 
 from graftline.agents.backend import Assignment, Capabilities, Invocation, Probe
 from graftline.agents.claude_access import claude_environment, claude_provider, with_access
@@ -21,7 +23,7 @@ class ClaudeCodeBackend:
 
     type = "claude-code"
     call_cost_usd: float | None = None
-    capabilities = Capabilities(resumes=True, enforces_budget=True, reports_cost=True)
+    capabilities = Capabilities(resumes=True, enforces_budget=True, reports_cost=True, fills_forms=True)
 
     def __init__(self, profile: ClaudeCodeProfile) -> None:
         self.profile = profile
@@ -38,10 +40,12 @@ class ClaudeCodeBackend:
 
     def invocation(self, assignment: Assignment) -> Invocation:
         """The verified command line; credentials go by environment, the prompt by stdin."""
+        form = assignment.form
         return Invocation(
             argv=(find_program(self.profile.binary, assignment.environ), *self._arguments(assignment)),
             env=claude_environment(assignment, self.profile),
             stdin=assignment.prompt.encode(errors="replace"),
+            files={_instructions(assignment): form.instructions.encode(errors="replace")} if form else {},
         )
 
     def transcript(self, assignment: Assignment) -> ClaudeTranscript:
@@ -53,7 +57,14 @@ class ClaudeCodeBackend:
         profile = self.profile
         arguments = ["-p", "--output-format", "stream-json", "--verbose"]
         # The repository's settings could run hooks and send the key elsewhere, its .mcp.json start servers.
-        arguments += ["--setting-sources", "user", "--strict-mcp-config", "--dangerously-skip-permissions"]
+        arguments += ["--setting-sources", "user", "--strict-mcp-config"]
+        if (form := assignment.form) is None:
+            arguments.append("--dangerously-skip-permissions")
+        else:
+            # No tools but the one that takes the answer, and no prompt that is taken for a command.
+            arguments += ["--tools", "", "--disable-slash-commands", "--no-session-persistence"]
+            arguments += ["--json-schema", json.dumps(form.schema)]
+            arguments += ["--system-prompt-file", str(_instructions(assignment))]
         if profile.model:
             arguments += ["--model", profile.model]
         if profile.fallback_model and profile.fallback_model != profile.model:
@@ -69,3 +80,8 @@ class ClaudeCodeBackend:
         if guide := read_guide(assignment.worktree, "CLAUDE.md"):
             arguments += ["--append-system-prompt", guide]
         return arguments
+
+
+def _instructions(assignment: Assignment) -> Path:
+    """Where a form's instructions lie."""
+    return assignment.folder / "instructions.md"

@@ -67,12 +67,14 @@ class ClaudeTranscript:
         final = self._result
         kind, detail = self._judge_cut_short(result) if final is None else self._judge(final, result)
         said = final.result if final is not None and final.succeeded else None
-        message = bounded_message(said or self._last_text)
+        answer = said or self._last_text
+        message = bounded_message(answer)
         models = (final.model_usage if final is not None else None) or {}
         return AgentOutcome(
             kind=kind,
             detail=plain_end(detail, DETAIL_CHARS),
             last_message=message,
+            answer=answer,
             declared_no_change=declared_no_change(message),
             usage=_usage(final, models),
             version=self._init.claude_code_version,

@@ -32,6 +32,8 @@ OPTIONS = (
     # The key is for the CLI, not for the commands it runs.
     f'shell_environment_policy.exclude=["{KEY_VARIABLE}"]',
 )
+# What a form is filled in without: a shell, and what others have written.
+FORM_OPTIONS = ("features.shell_tool=false", 'web_search="disabled"')
 
 
 class CodexBackend:
@@ -39,7 +41,7 @@ class CodexBackend:
 
     type = "codex"
     call_cost_usd: float | None = None
-    capabilities = Capabilities(resumes=True)
+    capabilities = Capabilities(resumes=True, fills_forms=True)
 
     def __init__(self, profile: CodexProfile) -> None:
         self.profile = profile
@@ -78,10 +80,13 @@ class CodexBackend:
             },
             pinned={KEY_VARIABLE: access.key} if access.key else {},
         )
+        form = assignment.form
+        prompt = f"{form.instructions}\n\n{assignment.prompt}" if form else assignment.prompt
         return Invocation(
             argv=(find_program(self.profile.binary, assignment.environ), *self._arguments(assignment, access)),
             env=env,
-            stdin=assignment.prompt.encode(errors="replace"),
+            stdin=prompt.encode(errors="replace"),
+            files={_schema(assignment): json.dumps(form.schema).encode()} if form else {},
         )
 
     def transcript(self, assignment: Assignment) -> CodexTranscript:
@@ -90,12 +95,18 @@ class CodexBackend:
 
     def _arguments(self, assignment: Assignment, access: OpenAIAccess) -> list[str]:
         session = assignment.session
+        options = (*OPTIONS, *(_provider_options(access) if access.base_url else ()))
         arguments = ["exec", *(["resume"] if session is not None else []), "--json", "--skip-git-repo-check"]
         # The person's own settings could trust the repository, whose settings could then run code.
-        arguments += ["--ignore-user-config", "--ignore-rules", "--dangerously-bypass-approvals-and-sandbox"]
+        arguments += ["--ignore-user-config", "--ignore-rules"]
+        if assignment.form is None:
+            arguments.append("--dangerously-bypass-approvals-and-sandbox")
+        else:
+            arguments += ["--ephemeral", "--sandbox", "read-only", "--output-schema", str(_schema(assignment))]
+            options = (*options, *FORM_OPTIONS)
         if self.profile.model:
             arguments += ["--model", self.profile.model]
-        for option in (*OPTIONS, *(_provider_options(access) if access.base_url else ())):
+        for option in options:
             arguments += ["-c", option]
         return [*arguments, "--", *([session.id] if session is not None else []), "-"]
 
@@ -110,6 +121,11 @@ def _provider_options(access: OpenAIAccess) -> tuple[str, ...]:
         fields["env_key"] = KEY_VARIABLE
     table = ", ".join(f"{name} = {_toml(value)}" for name, value in fields.items())
     return ('model_provider="graftline"', f"model_providers.graftline={{{table}}}")
+
+
+def _schema(assignment: Assignment) -> Path:
+    """Where a form's schema lies."""
+    return assignment.folder / "schema.json"
 
 
 def _toml(text: str) -> str:

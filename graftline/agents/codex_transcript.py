@@ -80,6 +80,7 @@ class CodexTranscript:
             kind=kind,
             detail=plain_end(detail, DETAIL_CHARS),
             last_message=message,
+            answer=self._last_text,
             declared_no_change=declared_no_change(message),
             usage=usage,
             model=self._model,

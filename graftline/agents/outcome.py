@@ -120,7 +120,8 @@ class AgentOutcome:
     """How one agent call ended, judged by evidence rather than by its exit code.
 
     `kind` is never `NO_CHANGE` for an agent that merely changed nothing: whoever looks at the worktree decides that
-    (`declared_no_change` holds the reason of a `NO-CHANGE: reason` line in the last message, or None). `usage` is this
+    (`declared_no_change` holds the reason of a `NO-CHANGE: reason` line in the last message, or None). `answer` is the
+    last message in full and as it came, of a CLI that fills forms. `usage` is this
     call's own; `session_usage` is what the CLI has counted up over the whole session, where that is what it reports.
     `retry_at` is when the provider said it would take requests again. `called` is false of an attempt that ended before
     its agent was started.
@@ -129,6 +130,7 @@ class AgentOutcome:
     kind: OutcomeKind
     detail: str = ""
     last_message: str = ""
+    answer: str = field(default="", repr=False)
     declared_no_change: str | None = None
     usage: Usage = field(default_factory=Usage)
     profile: str = ""

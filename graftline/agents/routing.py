@@ -57,12 +57,14 @@ def next_agent(route: tuple[Agent, ...], records: Iterable[AttemptRecord]) -> Ag
     return route[min(failed, len(route) - 1)]
 
 
-def plan_agents(plan: Plan, settings: Settings) -> tuple[Agent, ...]:
-    """Every agent that may be called for a plan, each once.
+def plan_agents(plan: Plan | None, settings: Settings) -> tuple[Agent, ...]:
+    """Every agent that may be called for a plan, each once; without one, the agent of tasks that name none.
 
     Raises:
         SettingsError: as `route_of`.
     """
+    if plan is None:
+        return (_agent(settings, settings.agent.backend),)
     agents = {agent.profile: agent for spec in plan.tasks for agent in route_of(settings, spec)}
     return tuple(agents.values())
 

@@ -1,6 +1,7 @@
 """`graftline abort`: stop a run that goes on in another process, as Cancel in Prefect's UI does."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -8,12 +9,13 @@ from pathlib import Path
 import anyio
 
 from graftline.cli.console import stderr_console
-from graftline.cli.runs import locate_run, running_server, say_what_was_found_dead
-from graftline.errors import ExitCode, RepositoryError
+from graftline.cli.prefect_client import prefect_client
+from graftline.cli.runs import locate_run, say_what_was_found_dead
+from graftline.errors import ExitCode, RepositoryError, ServerUnavailableError
 from graftline.git.repository import open_repository
 from graftline.lease import Holder, holder_of
+from graftline.recovery import is_suspended
 from graftline.report.files import read_report
-from graftline.server import client_environment
 from graftline.store import RunFolder, find_runs, repository_place, state_place
 
 PATIENCE_SECONDS = 30.0
@@ -36,6 +38,8 @@ def abort(run: str | None = None, /, *, repository: Path = Path()) -> int:
     folder = folder or locate_run(run, repository)
     holder = holder_of(folder.path)
     say = stderr_console().say
+    if holder is None and is_suspended(folder):
+        asyncio.run(_end_suspended(folder))
     if holder is None:
         report = read_report(folder)
         say(f"Run {_name(folder)} does not go on" + (f": {report.state}: {report.reason}" if report else ""))
@@ -67,20 +71,24 @@ async def _end(folder: RunFolder, holder: Holder) -> bool:
 
 async def _ask_server(folder: RunFolder) -> bool:
     """Have the flow run cancelled; False when no server is up, or none that knows it."""
-    server = running_server(state_place(os.environ))
-    if server is None:
-        return False
-    os.environ.update(client_environment(server))
-    import httpx  # noqa: PLC0415  comes with Prefect
-    from prefect.client.orchestration import get_client  # noqa: PLC0415  now that the server's address is known
+    with contextlib.suppress(ServerUnavailableError):
+        async with prefect_client() as client:
+            from graftline.tasks.flow_runs import request_cancellation  # noqa: PLC0415  imports Prefect
 
-    from graftline.tasks.flow_runs import request_cancellation  # noqa: PLC0415  imports Prefect
-
-    try:
-        async with get_client() as client:
             return await request_cancellation(client, folder)
-    except httpx.HTTPError:
-        return False
+    return False
+
+
+async def _end_suspended(folder: RunFolder) -> None:
+    """Cancel a run that waits for a person without a process.
+
+    Raises:
+        ServerUnavailableError: its server cannot be told, where somebody may still approve it.
+    """
+    async with prefect_client() as client:
+        from graftline.tasks.flow_runs import cancel_suspended  # noqa: PLC0415  imports Prefect
+
+        await cancel_suspended(client, folder, os.environ)
 
 
 async def _is_over(folder: RunFolder, holder: Holder) -> bool:
@@ -96,7 +104,7 @@ def _latest_running(repository: Path) -> RunFolder | None:
     except RepositoryError:
         return None
     runs = find_runs(repository_place(state_place(os.environ), str(common_dir)))
-    return next((folder for folder in runs if holder_of(folder.path) is not None), None)
+    return next((folder for folder in runs if holder_of(folder.path) is not None or is_suspended(folder)), None)
 
 
 def _name(folder: RunFolder) -> str:

@@ -1,16 +1,14 @@
 """`graftline answer`: answer what an agent asked, as the form of Prefect's UI does."""
 
 import asyncio
-import os
 import shlex
 from pathlib import Path
 
 from graftline.cli.console import stderr_console
-from graftline.cli.runs import open_records, running_server
-from graftline.errors import ExitCode, ServerUnavailableError, UserError
+from graftline.cli.prefect_client import prefect_client
+from graftline.cli.runs import open_records
+from graftline.errors import ExitCode, UserError
 from graftline.questions import ANSWER_CHARS, Question, open_questions
-from graftline.server import client_environment
-from graftline.store import state_place
 from graftline.text import plain_line
 
 
@@ -44,19 +42,9 @@ def answer(run: str, task: str, text: str, /, *, repository: Path = Path()) -> i
 
 
 async def _send(question: Question, text: str) -> None:
-    server = running_server(state_place(os.environ))
-    if server is None:
-        raise ServerUnavailableError("no Prefect server is up: name the run's own with PREFECT_API_URL")
-    os.environ.update(client_environment(server))
-    import httpx  # noqa: PLC0415  comes with Prefect
-    from prefect.client.orchestration import get_client  # noqa: PLC0415  now that the server's address is known
+    async with prefect_client() as client:
+        from graftline.tasks.question import send_answer  # noqa: PLC0415  imports Prefect
 
-    from graftline.tasks.question import send_answer  # noqa: PLC0415  imports Prefect
-
-    try:
-        async with get_client() as client:
-            problem = await send_answer(client, question.flow_run, text)
-    except httpx.HTTPError as error:
-        raise ServerUnavailableError(f"the Prefect server at {server.api_url} does not answer: {error}") from error
+        problem = await send_answer(client, question.flow_run, text)
     if problem:
         raise UserError(f"the question of {question.task} was not answered: {problem}")

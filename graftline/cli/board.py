@@ -1,11 +1,12 @@
 """What a person sees while a run goes on: a live table on a terminal, one plain line per event without one."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
 
+from pydantic import JsonValue
 from rich.console import RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -13,7 +14,6 @@ from rich.text import Text
 
 from graftline.cli.console import PatientConsole, stderr_console
 from graftline.journal import Entry, EventKind
-from graftline.plan import Graph
 from graftline.report.sentences import describe
 
 REFRESHES_PER_SECOND = 4
@@ -30,23 +30,23 @@ class Board(Protocol):
         """Show that something happened in the run."""
         ...
 
+    def held(self) -> AbstractContextManager[None]:
+        """Leave the terminal to whoever asks a person something inside."""
+        ...
+
 
 @contextmanager
-def open_board(graph: Graph | None, *, quiet: bool) -> Iterator[Board]:
-    """The board that fits where stderr goes; plain lines when it is to be quiet, or no plan is known yet."""
+def open_board(*, quiet: bool) -> Iterator[Board]:
+    """The board that fits where stderr goes; plain lines when it is to be quiet."""
     console = stderr_console()
-    if quiet or graph is None or not console.is_terminal:
+    if quiet or not console.is_terminal:
         yield Lines(console)
         return
-    table = LiveTable(console, graph)
-    with Live(
-        console=console,
-        get_renderable=table.render,
-        refresh_per_second=REFRESHES_PER_SECOND,
-        transient=True,  # the report says the same, and more
-        redirect_stdout=False,
-    ):
+    table = LiveTable(console)
+    try:
         yield table
+    finally:
+        table.close()
 
 
 LASTING = frozenset(
@@ -58,6 +58,9 @@ LASTING = frozenset(
         EventKind.HEAL_DROPPED,
         EventKind.AGENT_LOOPING,
         EventKind.QUESTION_ASKED,
+        EventKind.APPROVAL_ASKED,
+        EventKind.APPROVAL_GIVEN,
+        EventKind.PLAN_PATCHED,
     }
 )
 """What stays above a live table, which shows only how things stand."""
@@ -80,6 +83,10 @@ class Lines:
         if entry.event not in CHATTER:
             self.say(f"{entry.at.astimezone():%H:%M:%S} {describe(entry)}")
 
+    def held(self) -> AbstractContextManager[None]:
+        """Nothing has to stop for it: a line is only printed when something happens."""
+        return nullcontext()
+
 
 @dataclass
 class _Row:
@@ -91,13 +98,43 @@ class _Row:
 
 
 class LiveTable:
-    """One row per task, and below it what the run as a whole is doing."""
+    """One row per task, and below it what the run as a whole is doing; there is none before the run has a plan."""
 
-    def __init__(self, console: PatientConsole, graph: Graph) -> None:
+    def __init__(self, console: PatientConsole) -> None:
         self._console = console
-        self._rows = {task_id: _Row() for task_id in graph.order}
-        self._after = {task_id: graph.waits_for(task_id) for task_id in graph.order}
+        self._rows: dict[str, _Row] = {}
+        self._after: dict[str, str] = {}
         self._doing = ""
+        self._live = Live(
+            console=console,
+            get_renderable=self.render,
+            refresh_per_second=REFRESHES_PER_SECOND,
+            transient=True,  # the report says the same, and more
+            redirect_stdout=False,
+        )
+
+    def close(self) -> None:
+        """Take the table away for good."""
+        self._live.stop()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Take the table away, which would be drawn over what is asked, until that is done."""
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._draw()
+
+    def _draw(self) -> None:
+        if self._rows:
+            self._live.start()
+
+    def _take_plan(self, waits: Mapping[str, JsonValue]) -> None:
+        """Have a row for each task of a plan, which may be another one than before."""
+        self._after = {task: ", ".join(map(str, before)) for task, before in waits.items() if isinstance(before, list)}
+        self._rows = {task: self._rows.get(task, _Row()) for task in self._after}
+        self._draw()
 
     def say(self, text: str) -> None:
         """Print it above the table."""
@@ -108,6 +145,8 @@ class LiveTable:
         said = describe(entry)
         if entry.event in LASTING:
             self.say(said)
+        if isinstance(waits := entry.data.get("waits"), dict):
+            self._take_plan(waits)
         row = self._rows.get(entry.task or "")
         if row is None:
             self._doing = said
@@ -137,7 +176,7 @@ class LiveTable:
                 Text(task_id),
                 Text(row.state, style=_STYLES.get(row.state, "")),
                 Text("" if seconds is None else f"{seconds:.0f} s"),
-                Text(", ".join(self._after[task_id])),
+                Text(self._after[task_id]),
                 Text(row.detail),
             )
         return table

@@ -8,19 +8,18 @@ from graftline.cli.board import open_board
 from graftline.cli.console import stdout_console
 from graftline.cli.launch import Launch
 from graftline.errors import ExitCode
-from graftline.plan import Graph
 from graftline.report.files import write_report
 from graftline.report.model import Report, exit_code, to_json
 from graftline.report.terminal import print_report
 
 
-def carry_out(launch: Launch, graph: Graph | None, *, as_json: bool, report: Path | None, keep_server: bool) -> int:
+def carry_out(launch: Launch, *, as_json: bool, report: Path | None, keep_server: bool) -> int:
     """Carry out a run and deliver its report; the process's exit code.
 
     The report is delivered however the run ends; what ended it early is raised afterwards.
     """
     try:
-        with open_board(graph, quiet=as_json) as board:
+        with open_board(quiet=as_json) as board:
             launch.carry_out(board, keep_server=keep_server)
     finally:
         written = launch.report()

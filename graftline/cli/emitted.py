@@ -6,7 +6,6 @@ from pprint import pformat
 
 from graftline.cli.boundary import exit_code_of
 from graftline.cli.run import run_request
-from graftline.errors import UserError
 from graftline.plan import Plan
 from graftline.request import BuildRequest
 from graftline.store import run_name
@@ -50,23 +49,6 @@ LITERAL_WIDTH = 112
 def main(request: BuildRequest) -> int:
     """Run an emitted plan on the repository it is started in, as `graftline run` does; the process's exit code."""
     return exit_code_of(lambda: run_request(request))
-
-
-def write_flow(plan: Plan, *, source: Path, path: Path) -> None:
-    """Write a Python file that holds the plan and runs it; an existing file is not overwritten.
-
-    Raises:
-        UserError: the name does not end in .py, the file exists, or it cannot be written.
-    """
-    if path.suffix != ".py":
-        raise UserError(f"--emit {path}: the name must end in .py, or Prefect does not load it")
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(flow_text(plan, source=source.name, name=path.name))
-    except FileExistsError as error:
-        raise UserError(f"{path} exists: name another file, or remove it") from error
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def flow_text(plan: Plan, *, source: str, name: str) -> str:

@@ -71,8 +71,8 @@ def logs(
         The git repository the run is of.
     """
     records = open_records(run, repository)
-    if task not in {spec.id for spec in records.pinned.plan.tasks}:
-        known = ", ".join(spec.id for spec in records.pinned.plan.tasks)
+    if task not in {spec.id for spec in records.pinned.tasks}:
+        known = ", ".join(spec.id for spec in records.pinned.tasks)
         raise UnknownRunError(f"run {records.pinned.name} has no task {task!r}; it has {known}")
     find = partial(latest_log, records, task)
     for line in _follow(find, records.is_running) if follow else _lines(find()):

@@ -7,21 +7,27 @@ import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 
+from graftline.approvals import attended
+from graftline.cli.approval_prompt import ApprovalPrompt
 from graftline.cli.board import Board
 from graftline.cli.boundary import nobody_listens
 from graftline.cli.signals import run_until_signal
+from graftline.cli.terminal import is_somebody_there
 from graftline.errors import ServerUnavailableError, UnknownRunError
 from graftline.git.hub import open_hub
 from graftline.git.repository import Repository
 from graftline.journal import Entry, EventKind, listening
+from graftline.planning.preview import Preview
 from graftline.report.files import read_report
 from graftline.report.model import Report
+from graftline.report.preview_text import preview_lines
 from graftline.request import BuildRequest
 from graftline.server import Server, client_environment, configured_server, local_server
 from graftline.store import find_place, repository_store, state_directory
@@ -92,14 +98,24 @@ class Launch:
         logging.raiseExceptions = False
         flow_run = await self._flow_run(server)
 
+        prompt = ApprovalPrompt(board, copy_context()) if is_somebody_there() else None
+
         def watch(entry: Entry) -> None:
             if entry.event is EventKind.RUN_PREPARED:
                 self.run_id = str(entry.data["run"])
                 board.say(f"Prefect UI: {server.ui_url}/runs/flow-run/{self.run_id}")
             board.show(entry)
+            if entry.event is EventKind.PLAN_PROPOSED and entry.data["by"] == "planner":
+                board.say("\n".join(preview_lines(Preview.model_validate(entry.data["preview"]))))
+            if prompt is not None:
+                prompt.show(entry)
 
         try:
-            with listening(watch), contextlib.suppress(FailedRun, CancelledRun):  # the report says it better
+            with (
+                attended(),
+                listening(watch),
+                contextlib.suppress(FailedRun, CancelledRun),
+            ):  # the report says it better
                 if self.request is not None:
                     await build(self.request)
                 elif flow_run is not None:
@@ -108,6 +124,8 @@ class Launch:
             nobody_listens.set()
             raise ServerUnavailableError(server_lost(error)) from error
         finally:
+            if prompt is not None:
+                await prompt.close()
             if not nobody_listens.is_set():
                 with anyio.CancelScope(shield=True):
                     await flush_logs()

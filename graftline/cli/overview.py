@@ -2,64 +2,42 @@
 
 from collections.abc import Iterator, Mapping
 
-from graftline.agents.routing import Agent, route_of
-from graftline.manifest import Manifest
+from graftline.planning.preview import Preview, preview_of
+from graftline.planning.prospects import prospects_here
 from graftline.preflight import Checked
-from graftline.report.wording import money
-from graftline.settings import CostSettings, Settings
-from graftline.text import plain_line
-
-LABEL_CHARACTERS = 8
-TITLE_CHARACTERS = 80
+from graftline.report.preview_text import preview_lines
+from graftline.report.wording import counted, labelled, money
+from graftline.settings import CostSettings
 
 
-def describe_plan(manifest: Manifest, settings: Settings | None) -> Iterator[str]:
-    """The title, a line per task in the order in which their work is put together, and the notes.
-
-    With settings, also who does each task, unless one agent without a tier does them all, and who comes after a failed
-    attempt. Raises SettingsError when a task asks for an agent or a tier that there is not.
-    """
-    plan = manifest.plan
-    count = "1 task" if len(plan.tasks) == 1 else f"{len(plan.tasks)} tasks"
-    yield labelled("Plan", f"{plain_line(plan.title or 'untitled', TITLE_CHARACTERS)}: {count}")
-    after = {task: ", ".join(manifest.graph.waits_for(task)) for task in manifest.graph.order}
-    routes = {task: route_of(settings, plan.task(task)) for task in after} if settings else {}
-    who = _who(routes)
-    width, after_width, who_width = (max(map(len, each), default=0) for each in (after, after.values(), who.values()))
-    for task, before in after.items():
-        spec = plan.task(task)
-        waits = f"after {before:{after_width}}" if before else " " * (after_width + len("after "))
-        given_to = f"  {who[task]:{who_width}}" if who else ""
-        title = plain_line(spec.title or spec.prompt, TITLE_CHARACTERS)
-        yield f"  {task:{width}}  {waits}{given_to}  {title}".rstrip()
-    if deeper := max((route[1:] for route in routes.values()), key=len, default=()):
-        names = ", ".join(map(str, deeper))
-        yield labelled("Retries", f"after a failed attempt, by the next deeper of {names}")
-    yield from (labelled("Note", note) for note in manifest.notes)
+async def preview_run(checked: Checked, environ: Mapping[str, str]) -> Preview | None:
+    """The preview of the plan that a run is given; None when it has yet to be made."""
+    if checked.manifest is None:
+        return None
+    plan, commit = checked.manifest.plan, checked.target.commit
+    prospects = await prospects_here(plan, checked.settings, checked.repository, commit, environ)
+    return preview_of(plan, prospects=prospects, notes=checked.manifest.notes)
 
 
-def _who(routes: Mapping[str, tuple[Agent, ...]]) -> dict[str, str]:
-    """The agent each task is given to first; nothing when there is nothing to tell apart."""
-    first = {task: route[0] for task, route in routes.items()}
-    if len({agent.profile for agent in first.values()}) < 2 and not any(agent.tier for agent in first.values()):
-        return {}
-    return {task: plain_line(str(agent), TITLE_CHARACTERS) for task, agent in first.items()}
-
-
-def describe_run(checked: Checked) -> Iterator[str]:
+def describe_run(checked: Checked, preview: Preview | None) -> Iterator[str]:
     """All of it, a line each."""
     settings = checked.settings
-    yield from describe_plan(checked.manifest, settings)
+    if preview is not None:
+        yield from preview_lines(preview)
+    else:
+        yield labelled("Plan", "made by the planner, and shown before an agent starts")
+        yield labelled("Planner", str(checked.planner))
+        yield labelled("At once", f"{counted(settings.agent.max_concurrent, 'agent')} at most")
     for probe in checked.probes:
         version = f" {probe.version}" if probe.version else ""
         yield labelled("Agent", f"{probe.backend}{version} ({probe.binary})")
         yield from (labelled("Note", note) for note in probe.notes)
-    yield labelled("At once", f"{settings.agent.max_concurrent} agents at most")
     yield labelled("Tests", _tests_of(checked))
     landing = "moves when the tests are green" if settings.git.land == "auto" else "stays; a branch gets the result"
     yield labelled("Target", f"{checked.target.branch} at {checked.target.commit[:12]}, which {landing}")
     yield labelled("Cap", describe_caps(settings.cost))
-    yield from (labelled("Note", note) for note in checked.notes if note not in checked.manifest.notes)
+    plan_notes = preview.notes if preview is not None else ()
+    yield from (labelled("Note", note) for note in checked.notes if note not in plan_notes)
 
 
 def describe_caps(cost: CostSettings) -> str:
@@ -74,8 +52,3 @@ def _tests_of(checked: Checked) -> str:
     if checked.test_command is None:
         return 'none: the result lands untested ([test] runner = "none")'
     return " ".join(checked.test_command.argv)
-
-
-def labelled(label: str, text: str) -> str:
-    """A line of such an overview; text of a plan in it stays one line and steers no terminal."""
-    return f"{label:{LABEL_CHARACTERS}}{plain_line(text, 1000)}"

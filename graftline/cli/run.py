@@ -12,17 +12,14 @@ from graftline.cli.console import stderr_console
 from graftline.cli.delivery import carry_out
 from graftline.cli.launch import Launch
 from graftline.cli.limits import read_limits
-from graftline.cli.overview import describe_run
+from graftline.cli.overview import describe_run, preview_run
 from graftline.cli.runs import say_what_was_found_dead
+from graftline.cli.words import read_words
 from graftline.errors import ExitCode, UserError
-from graftline.preflight import check_request
+from graftline.planning.preview import Preview
+from graftline.preflight import Checked, check_request
 from graftline.report.files import check_report_path
 from graftline.request import BuildRequest
-
-NEEDS_PLANNER = (
-    "planning from a prompt needs the planner, which this version does not have yet: write the tasks into a plan file "
-    "(`graftline plan --help`, examples/) and run `graftline run FILE`"
-)
 
 
 def run(
@@ -31,6 +28,7 @@ def run(
     *,
     prompt: Annotated[str, Parameter(name=["--prompt", "-p"])] = "",
     prompt_file: Annotated[Path | None, Parameter(name=["--prompt-file", "-f"])] = None,
+    approve: bool | None = None,
     repository: Path = Path(),
     agents: int | None = None,
     backend: str = "",
@@ -44,7 +42,7 @@ def run(
     report: Path | None = None,
     keep_server: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
-    """Run a plan: agents in parallel worktrees, merge, tests, heal, landing.
+    """Build a request or run a plan: agents in parallel worktrees, merge, tests, heal, landing.
 
     Exit codes: 0 success, 1 work failed or waits on a branch, 2 bad input, 3 something is missing on this machine,
     130 Ctrl-C, 143 SIGTERM.
@@ -54,9 +52,11 @@ def run(
     file
         The plan: .md, .yaml or .json.
     prompt
-        A request to plan from; needs the planner.
+        What to build, in your own words: the planner makes a plan of it.
     prompt_file
-        A file with a request to plan from; needs the planner.
+        A file that says so.
+    approve
+        Wait for a person to approve the plan before an agent starts; --no-approve does not.
     repository
         The git repository to work on.
     agents
@@ -82,15 +82,16 @@ def run(
     keep_server
         Leave graftline's own Prefect server running afterwards.
     """
-    if prompt or prompt_file is not None:
-        raise UserError(NEEDS_PLANNER)
-    if file is None:
-        raise UserError("name a plan file: graftline run FILE")
+    words = read_words(prompt, prompt_file)
+    if bool(words) == (file is not None):
+        raise UserError('give a plan file or say what to build: graftline run FILE, or graftline run -p "…"')
     if report is not None:
         check_report_path(report)
     request = BuildRequest(
         repository=str(repository.resolve()),
-        plan_file=str(file.resolve()),
+        prompt=words,
+        plan_file="" if file is None else str(file.resolve()),
+        approve=approve,
         target=target,
         agent=backend,
         land=land,
@@ -113,10 +114,15 @@ def run_request(
     keep_server: bool = False,
 ) -> int:
     """Check a request, say what it comes to, run it and deliver the report; the process's exit code."""
-    checked = asyncio.run(check_request(request, os.environ, load_blocks=blocks_of_server))
-    stderr_console().say("\n".join(describe_run(checked)))
+    checked, preview = asyncio.run(_check(request))
+    stderr_console().say("\n".join(describe_run(checked, preview)))
     if dry_run:
         return ExitCode.SUCCESS
     say_what_was_found_dead(tell_server=False)
     launch = Launch(request, checked.repository)
-    return carry_out(launch, checked.manifest.graph, as_json=as_json, report=report, keep_server=keep_server)
+    return carry_out(launch, as_json=as_json, report=report, keep_server=keep_server)
+
+
+async def _check(request: BuildRequest) -> tuple[Checked, Preview | None]:
+    checked = await check_request(request, os.environ, load_blocks=blocks_of_server)
+    return checked, await preview_run(checked, os.environ)

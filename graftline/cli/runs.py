@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graftline.cli.console import stderr_console
-from graftline.errors import RepositoryError
+from graftline.cli.prefect_client import prefect_client, running_server
+from graftline.errors import RepositoryError, ServerUnavailableError
 from graftline.git.repository import open_repository
 from graftline.journal import Entry, Journal
 from graftline.lease import holder_of
 from graftline.ledger import Account, Ledger
 from graftline.opening import look_after_dead_runs
 from graftline.pinned import PinnedRun, read_pinned
-from graftline.server import Server, client_environment, configured_server, read_address
-from graftline.server_folder import ServerFolder
+from graftline.recovery import find_suspended, is_suspended
 from graftline.store import RunFolder, find_run, repository_place, state_place, untold_runs
 
 
@@ -30,6 +30,10 @@ class Records:
     def is_running(self) -> bool:
         """Whether somebody carries the run out now."""
         return holder_of(self.folder.path) is not None
+
+    def is_suspended(self) -> bool:
+        """Whether it waits for a person without a process."""
+        return not self.is_running() and is_suspended(self.folder)
 
 
 def open_records(run: str | None, repository: Path) -> Records:
@@ -69,37 +73,26 @@ def locate_run(run: str | None, repository: Path) -> RunFolder:
 def say_what_was_found_dead(*, tell_server: bool) -> None:
     """Look after the runs whose process died, and say so; `tell_server` also ends their flow runs where that shows.
 
-    The server is told when it is up. A command that carries out a run leaves it to that run.
+    The server is told when it is up, and asked what became of runs that were suspended. A command that carries out a
+    run leaves it to that run.
     """
     said = asyncio.run(look_after_dead_runs(os.environ))
     for sentence in said:
         stderr_console().say(sentence)
-    if tell_server and untold_runs(state_place(os.environ)):
-        asyncio.run(_tell_server())
+    state_dir = state_place(os.environ)
+    if tell_server and running_server(state_dir) and (untold_runs(state_dir) or find_suspended(state_dir)):
+        asyncio.run(_talk_to_server())
 
 
-async def _tell_server() -> None:
-    server = running_server(state_place(os.environ))
-    if server is None:
-        return
-    os.environ.update(client_environment(server))
-    import httpx  # noqa: PLC0415  comes with Prefect
-    from prefect.client.orchestration import get_client  # noqa: PLC0415  now that the server's address is known
-
-    from graftline.tasks.flow_runs import tell_of_dead_runs  # noqa: PLC0415  imports Prefect
-
+async def _talk_to_server() -> None:
     try:
-        async with get_client() as client:
+        async with prefect_client() as client:
+            from graftline.tasks.flow_runs import (  # noqa: PLC0415  imports Prefect
+                close_suspended_runs,
+                tell_of_dead_runs,
+            )
+
             await tell_of_dead_runs(client, os.environ)
-    except httpx.HTTPError as error:  # the next run tells it
-        stderr_console().say(f"the Prefect server could not be told: {error}")
-
-
-def running_server(state_dir: Path) -> Server | None:
-    """The server to ask without starting one: the configured one, or graftline's own when it is up."""
-    configured = configured_server(os.environ)
-    address = read_address(state_dir)
-    if configured is not None or address is None:
-        return configured
-    home = ServerFolder.of(state_dir).home
-    return Server(api_url=address.api_url, ui_url=address.ui_url, local=True, home=home)
+            await close_suspended_runs(client, os.environ)
+    except ServerUnavailableError as error:  # the next run talks to it
+        stderr_console().say(str(error))

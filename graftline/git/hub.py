@@ -151,6 +151,18 @@ class Hub:
         arguments = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", _argument(old), _argument(new)]
         return (await self.run(arguments)).fields
 
+    async def ignored_paths(self, paths: Iterable[str], work_tree: Path) -> frozenset[str]:
+        """Those of some paths that would not be kept in a work tree: by the rules in it, the person's own, and ours."""
+        # Of what leads through a link git says nothing more than that it does.
+        asked = [path for path in paths if not any((work_tree / above).is_symlink() for above in Path(path).parents)]
+        found = await self.run(
+            ["check-ignore", "--no-index", "-z", "--stdin"],
+            work_tree=work_tree,
+            stdin=b"".join(b"./" + os.fsencode(path) + b"\0" for path in asked),  # with that, none has any magic
+            accept=frozenset({0, 1}),
+        )
+        return frozenset(path.removeprefix("./") for path in found.fields)
+
     async def diff(self, old: str, new: str, *, color: bool = False) -> bytes:
         """The difference between two commits, for people; no command of a configuration or an attribute is run."""
         painted = "--color=always" if color else "--no-color"

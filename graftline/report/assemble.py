@@ -6,18 +6,22 @@ Prefect's rows play no part in it: they lag, may be lost, and double on a retry.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import pairwise
 
 from pydantic import JsonValue
 
+from graftline.approvals import pending_approval
 from graftline.caps import Scope
 from graftline.journal import Entry, EventKind
 from graftline.ledger import Account
 from graftline.pinned import PinnedRun
 from graftline.plan import TaskSpec
+from graftline.planning.forecast import score_forecast
 from graftline.questions import open_questions
 from graftline.records import AttemptRecord, AttemptState, heal_records, task_records
+from graftline.report.expectation import estimate_report
 from graftline.report.model import (
+    UNENDED,
+    ApprovalReport,
     AttemptReport,
     CapReport,
     ConflictReport,
@@ -32,6 +36,7 @@ from graftline.report.model import (
     TestReport,
 )
 from graftline.report.sentences import describe
+from graftline.report.time_taken import worked_seconds
 from graftline.run import NOT_STARTED
 from graftline.store import RunFolder
 
@@ -44,6 +49,7 @@ class History:
     """
 
     task_ends: dict[str, Entry] = field(default_factory=dict)
+    removed: dict[str, str] = field(default_factory=dict)
     started: set[str] = field(default_factory=set)
     integration: Entry | None = None
     verifications: list[Entry] = field(default_factory=list)
@@ -56,6 +62,7 @@ class History:
     statuses: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     caps_reached: dict[tuple[str, ...], CapReport] = field(default_factory=dict)
+    suspended: Entry | None = None
     ended: Entry | None = None
 
     @property
@@ -91,6 +98,8 @@ def read_history(entries: Sequence[Entry]) -> History:
                 history.statuses.pop(entry.task or "", None)
             case EventKind.TASK_SUCCEEDED | EventKind.TASK_FAILED | EventKind.TASK_STOPPED | EventKind.TASK_SKIPPED:
                 history.task_ends[entry.task or ""] = entry
+            case EventKind.PLAN_PATCHED:
+                _patch(history, entry)
             case EventKind.MERGE_DONE:
                 _merge(history, entry)
             case EventKind.VERIFY_ENDED:
@@ -106,11 +115,22 @@ def read_history(entries: Sequence[Entry]) -> History:
                 history.salvage[str(entry.data["ref"])] = entry
             case EventKind.CAP_REACHED:
                 _reach_cap(history, entry)
+            case EventKind.RUN_SUSPENDED:
+                history.suspended = entry
             case EventKind.RUN_ENDED:
                 history.ended = entry
             case _:
                 _hear(history, entry)
     return history
+
+
+def _patch(history: History, entry: Entry) -> None:
+    """Note why tasks are not in the plan any more; what was skipped may have its turn now."""
+    removed = entry.data["removed"]
+    history.removed |= {task: str(why) for task, why in removed.items()} if isinstance(removed, dict) else {}
+    for task, end in list(history.task_ends.items()):
+        if end.event is EventKind.TASK_SKIPPED:
+            del history.task_ends[task]
 
 
 def _merge(history: History, entry: Entry) -> None:
@@ -144,7 +164,7 @@ def _hear(history: History, entry: Entry) -> None:
 def _enter_again(history: History) -> None:
     """Forget what the next entry into the run does anew."""
     history.landed_before = history.landed
-    history.landing = history.integration = history.ended = None
+    history.landing = history.integration = history.suspended = history.ended = None
     history.verifications.clear()
     history.heal_conflicts.clear()
     history.dropped_rounds.clear()
@@ -153,15 +173,6 @@ def _enter_again(history: History) -> None:
         if end.event is not EventKind.TASK_SUCCEEDED:
             del history.task_ends[task]
             history.started.discard(task)
-
-
-def worked_seconds(entries: Sequence[Entry]) -> float:
-    """How long the run was carried out: from each entry to the next, unless nobody was there in between."""
-    return sum(
-        max(0.0, (after.at - before.at).total_seconds())
-        for before, after in pairwise(entries)
-        if before.event is not EventKind.RUN_ENDED and not after.data.get("found_dead")
-    )
 
 
 def assemble_report(
@@ -177,15 +188,14 @@ def assemble_report(
     history = read_history(entries)
     if state is None:
         state, reason = last_word(history)
-    tasks = tuple(
-        task_report(spec, folder, history, is_over=state is not RunState.RUNNING) for spec in pinned.plan.tasks
-    )
+    tasks = tuple(task_report(spec, folder, history, is_over=state not in UNENDED) for spec in pinned.tasks)
     verification = history.verification
     tests = verification.data.get("tests") if verification else None
-    gone_on_from = {ref for spec in pinned.plan.tasks for ref in superseded(task_records(folder, spec.id))}
+    gone_on_from = {ref for spec in pinned.tasks for ref in superseded(task_records(folder, spec.id))}
     landing = history.landing
     landed = history.landed
     is_running = state is RunState.RUNNING and bool(entries)
+    pending = pending_approval(entries)
     running_seconds = (datetime.now(UTC) - entries[-1].at).total_seconds() if is_running else 0.0
     return Report(
         run=pinned.name,
@@ -203,6 +213,7 @@ def assemble_report(
         cost_unknown_usd=account.unknown_usd,
         caps_reached=tuple(history.caps_reached.values()),
         seconds=worked_seconds(entries) + max(0.0, running_seconds),
+        estimate=estimate_report(pinned, folder, entries, account, state),
         tasks=tasks,
         tests=TestReport.model_validate(tests) if tests else None,
         heals=tuple(heal_report(entry, history) for entry in history.heals),
@@ -211,12 +222,18 @@ def assemble_report(
             QuestionReport(task=one.task, question=one.text, flow_run_id=one.flow_run)
             for one in open_questions(entries)
         ),
+        approval=pending and ApprovalReport(what=pending.what, number=pending.number, description=pending.text),
         salvage=tuple(
             SalvageReport(ref=ref, commit=str(entry.data["commit"]), task=entry.task or "")
             for ref, entry in history.salvage.items()
             if ref not in gone_on_from
         ),
-        notes=(*pinned.notes, *dict.fromkeys(history.warnings), *record_notes(pinned, folder)),
+        notes=(
+            *pinned.notes,
+            *dict.fromkeys(history.warnings),
+            *record_notes(pinned, folder),
+            *(str(score) for score in [score_forecast(entries)] if score),
+        ),
     )
 
 
@@ -232,6 +249,8 @@ def superseded(records: Sequence[AttemptRecord]) -> set[str]:
 
 def last_word(history: History) -> tuple[RunState, str]:
     """State and reason as the journal ends; a run without an end may still be running, or its process is gone."""
+    if history.ended is None and history.suspended is not None:
+        return RunState.SUSPENDED, str(history.suspended.data["reason"])
     if history.ended is None:
         return RunState.RUNNING, "the run has not ended"
     return RunState(str(history.ended.data["state"])), str(history.ended.data["reason"])
@@ -270,6 +289,8 @@ def task_state(
     task: str, records: Sequence[AttemptRecord], history: History, *, is_over: bool
 ) -> tuple[TaskState, str]:
     """A task's state and why it is so."""
+    if task in history.removed:
+        return TaskState.CANCELLED, history.removed[task]
     for conflict in history.conflicts:
         if conflict.task == task:
             others = " and ".join(conflict.with_tasks) or "the target"
@@ -331,7 +352,7 @@ def record_notes(pinned: PinnedRun, folder: RunFolder) -> tuple[str, ...]:
     """What was seen of the attempts' work that a person should know."""
     return tuple(
         f"{record.task} (attempt {record.number}): {note}"
-        for spec in pinned.plan.tasks
+        for spec in pinned.tasks
         for record in (*task_records(folder, spec.id), *heal_records(folder, spec.id))
         for note in record.notes
     )

@@ -1,5 +1,7 @@
 """The report as files: in the run's folder always, and where `--report` says."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -8,7 +10,10 @@ from graftline.errors import CannotRunError, UserError
 from graftline.private_files import write_file
 from graftline.report.markdown import to_markdown
 from graftline.report.model import Report, to_json
-from graftline.store import RunFolder
+from graftline.store import RepositoryStore, RunFolder, find_runs
+
+MOST_EARLIER = 100
+"""How many earlier runs are looked at: what a repository was like before them says little of what it is now."""
 
 
 def save_report(report: Report, run: RunFolder) -> None:
@@ -44,3 +49,12 @@ def read_report(run: RunFolder) -> Report | None:
             f"{run.report_json} is not a report this graftline can read: another version wrote it, or it was changed. "
             f"The record it was made from is {run.journal}."
         ) from error
+
+
+def earlier_reports(store: RepositoryStore) -> Iterator[tuple[RunFolder, Report]]:
+    """The runs of a repository that have a report this graftline can read, the latest first."""
+    for run in find_runs(store)[:MOST_EARLIER]:
+        with suppress(UserError):
+            report = read_report(run)
+            if report is not None:
+                yield run, report

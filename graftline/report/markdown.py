@@ -4,11 +4,13 @@ It reads well where neither Mermaid nor HTML is drawn, and nothing that agents o
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from graftline.report.estimate_wording import estimate_line
 from graftline.report.model import ConflictReport, Report, TaskReport, TestReport
 from graftline.report.wording import (
     answer_command,
+    approve_command,
     attempts_cost,
     attempts_duration,
     cap_lines,
@@ -32,15 +34,20 @@ _CUT = "\nThis report is cut here: the JSON report has everything.\n"
 
 def to_markdown(report: Report) -> str:
     """The report as Markdown of at most `MAXIMUM_BYTES`; a longer one is cut between lines, and says so."""
-    parts = []
-    room = MAXIMUM_BYTES - len(_CUT.encode())
-    for part in _parts(report):
+    return bounded(_parts(report), _CUT)
+
+
+def bounded(parts: Iterable[str], cut: str) -> str:
+    """The parts up to `MAXIMUM_BYTES` together; from the first on that does not fit, `cut` stands in their place."""
+    kept = []
+    room = MAXIMUM_BYTES - len(cut.encode())
+    for part in parts:
         room -= len(part.encode())
         if room < 0:
-            parts.append(_CUT)
+            kept.append(cut)
             break
-        parts.append(part)
-    return "".join(parts)
+        kept.append(part)
+    return "".join(kept)
 
 
 def escape(text: str, limit: int = LINE_CHARACTERS) -> str:
@@ -81,6 +88,8 @@ def _parts(report: Report) -> Iterator[str]:
     yield f"- Cost: {report_cost(report)}\n"
     yield from (f"- Cap: {escape(line, 1000)}\n" for line in cap_lines(report))
     yield f"- Time: {duration(report.seconds)}\n"
+    if line := estimate_line(report):
+        yield f"- Estimate: {escape(line, 1000)}\n"
     if command := next_command(report):
         yield f"- Next: {code_span(command)}\n"
     if command := resume_command(report):
@@ -98,6 +107,9 @@ def _parts(report: Report) -> Iterator[str]:
             for one in report.questions
         ],
     )
+    if report.approval is not None:
+        what = f"{report.approval.what} {report.approval.number} waits for a person"
+        yield from _items("Approval", [f"{what}; approve it with {code_span(approve_command(report))}"])
     yield from _items(
         "Kept work",
         [f"{escape(kept.task)}: {code_span(kept.ref)} at {short_commit(kept.commit)}" for kept in report.salvage],

@@ -12,8 +12,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from graftline.agents.outcome import OutcomeKind
 from graftline.agents.tiers import Tier
+from graftline.approvals import What
 from graftline.caps import Scope
 from graftline.errors import ExitCode
+from graftline.planning.interval import Interval
 
 
 class RunState(StrEnum):
@@ -24,7 +26,8 @@ class RunState(StrEnum):
     of the tasks is in the result, landed or on a branch. `nothing-to-land`: all tasks are done and none had to change
     anything. `tests-failed`: the merged work is red and was not healed. `failed`: there is no result, or the run was
     stopped for another reason than those below. `budget-reached`: a cap left something undone. `cancelled`: a person or
-    a signal stopped it. `crashed`: a defect of graftline stopped it. `running`: it has not ended.
+    a signal stopped it. `crashed`: a defect of graftline stopped it. `running`: it has not ended. `suspended`: neither
+    has this one; it waits for a person, without a process.
     """
 
     LANDED = "landed"
@@ -38,6 +41,7 @@ class RunState(StrEnum):
     CANCELLED = "cancelled"
     CRASHED = "crashed"
     RUNNING = "running"
+    SUSPENDED = "suspended"
 
 
 # Success is everything that was asked for: a result that was to land and waits is not. A run that ends while its state
@@ -54,7 +58,9 @@ EXIT_CODES: dict[RunState, ExitCode] = {
     RunState.CANCELLED: ExitCode.WORK_FAILED,
     RunState.CRASHED: ExitCode.DEFECT,
     RunState.RUNNING: ExitCode.DEFECT,
+    RunState.SUSPENDED: ExitCode.DEFECT,
 }
+UNENDED = frozenset({RunState.RUNNING, RunState.SUSPENDED})
 
 
 class TaskState(StrEnum):
@@ -63,7 +69,7 @@ class TaskState(StrEnum):
     `succeeded`: its work is in the result. `no-change`: it ended well and nothing had to change. `failed`: no attempt
     succeeded. `conflicted`: its work collides with an earlier task's and was left out. `skipped`: a task it depends on
     did not make it. `not-run`: the run ended before its turn, or a cap left nothing for it. `cancelled`: it was
-    stopped, by its money limit for example. `running`: it has not ended.
+    stopped, by its money limit for example, or a patch took it out of the plan. `running`: it has not ended.
     """
 
     SUCCEEDED = "succeeded"
@@ -190,6 +196,14 @@ class QuestionReport(Part):
     flow_run_id: str = Field(description="The Prefect flow run that is paused until it is resumed with the answer")
 
 
+class ApprovalReport(Part):
+    """A plan, or a patch of it, that waits until a person approves or rejects it."""
+
+    what: What
+    number: int = Field(ge=1, description="Which proposal or patch of the run it is")
+    description: Text = Field(description="What the person is shown, in Markdown")
+
+
 class SalvageReport(Part):
     """Work that did not make it into the result and is kept on a ref of the hub."""
 
@@ -207,6 +221,32 @@ class CapReport(Part):
     counted_usd: Cost = Field(description="What its calls counted together when this one asked")
     asked_usd: Cost = Field(description="What this call counts as, or was given as its limit")
     called: bool = Field(description="false: there was no room for the call; true: its agent reached its limit")
+
+
+class Coverage(Part):
+    """How many of some intervals held what came of them."""
+
+    held: int = Field(ge=0)
+    of: int = Field(ge=0)
+
+
+class EstimateReport(Part):
+    """What the run was expected to come to when its plan was settled, and whether it did.
+
+    Only a run that came to its end by itself is held against its estimate: not one that was stopped, or that a cap cut.
+    """
+
+    confidence: float = Field(description="How often such intervals are expected to hold")
+    basis: Text = Field(description="What the estimate went by")
+    cost_usd: Interval | None = Field(description="Of all calls, planning included; null: unknown, which is not 0")
+    cost_held: bool | None = Field(description="null: the cost is unknown, or the run did not come to its end")
+    seconds: Interval
+    seconds_taken: Seconds = Field(description="From the settled plan on; waiting for a person does not count")
+    seconds_held: bool | None = Field(description="null: the run did not come to its end")
+    task_costs: Coverage = Field(description="Of this run's tasks")
+    task_seconds: Coverage = Field(description="Of this run's tasks")
+    run_costs: Coverage = Field(description="Of this repository's runs, this one among them")
+    run_seconds: Coverage = Field(description="Of this repository's runs, this one among them")
 
 
 class Report(Part):
@@ -227,11 +267,13 @@ class Report(Part):
     cost_unknown_usd: Cost = Field(description="What those calls count as under the caps")
     caps_reached: tuple[CapReport, ...] = Field(description="The caps that left something undone")
     seconds: Seconds
+    estimate: EstimateReport | None = Field(description="null: none was made")
     tasks: tuple[TaskReport, ...]
     tests: TestReport | None = Field(description="null: nothing was tested")
     heals: tuple[HealReport, ...]
     conflicts: tuple[ConflictReport, ...]
     questions: tuple[QuestionReport, ...] = Field(description="What waits for a person; empty once the run has ended")
+    approval: ApprovalReport | None = Field(description="What waits for a person's approval; null when nothing does")
     salvage: tuple[SalvageReport, ...]
     notes: tuple[Text, ...] = Field(description="What else a person should know")
 
@@ -250,7 +292,7 @@ class Report(Part):
 
 def is_resumable(state: RunState) -> bool:
     """Whether something of the request is left that `graftline resume` could do."""
-    return state is not RunState.RUNNING and EXIT_CODES[state] is not ExitCode.SUCCESS
+    return state not in UNENDED and EXIT_CODES[state] is not ExitCode.SUCCESS
 
 
 def exit_code(report: Report) -> ExitCode:

@@ -104,12 +104,16 @@ def _argv(value: JsonValue) -> str:
 
 
 _SENTENCES: dict[EventKind, Callable[[Data], str]] = {
-    EventKind.RUN_PREPARED: lambda data: f"run {data['name']}: {data['tasks']} tasks from {data['target']}",
+    EventKind.RUN_PREPARED: lambda data: (
+        f"run {data['name']}: {data['tasks'] or 'no'} tasks{'' if data['tasks'] else ' yet'}, from {data['target']}"
+    ),
     EventKind.PLAN_NOTED: lambda data: f"note: {data['text']}",
     EventKind.PLAN_PROPOSED: lambda data: (
-        f"plan {data['number']} by the {data['by']}: {data['title']}: {_names(data['tasks'])}"
+        f"plan {data['number']}, from the {data['by']}: {data['title']}: {_names(data['tasks'])}"
     ),
-    EventKind.APPROVAL_ASKED: lambda data: f"{data['what']} {data['number']} waits for a person's approval",
+    EventKind.APPROVAL_ASKED: lambda data: (
+        f"{data['what']} {data['number']} waits for a person's approval: graftline approve {data['run']}"
+    ),
     EventKind.APPROVAL_GIVEN: lambda data: f"{data['what']} {data['number']}: {data['decision']}{_comment(data)}",
     EventKind.RUN_SUSPENDED: lambda data: f"suspended, no process is left: {data['reason']}",
     EventKind.PLAN_SETTLED: lambda data: f"goes by the plan: {_names(data['tasks'])}",

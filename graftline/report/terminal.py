@@ -6,9 +6,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from graftline.report.estimate_wording import estimate_line
 from graftline.report.model import EXIT_CODES, HealOutcome, Report, RunState, TaskState
 from graftline.report.wording import (
     answer_command,
+    approve_command,
     attempts_cost,
     attempts_duration,
     cap_lines,
@@ -54,12 +56,19 @@ def print_report(report: Report, console: Console) -> None:
     for question in report.questions:
         _print_line(console, "Question", f"{question.task}: {question.question}", "yellow")
         _print_line(console, "Answer", answer_command(report, question), "bold")
+    if report.approval is not None:
+        _print_line(
+            console, "Approval", f"{report.approval.what} {report.approval.number} waits for a person", "yellow"
+        )
+        _print_line(console, "Approve", f"{approve_command(report)}, or with --reject", "bold")
     for kept in report.salvage:
         _print_line(console, "Kept work", f"{kept.task}: {kept.ref} at {short_commit(kept.commit)}")
     for note in report.notes:
         _print_line(console, "Note", note)
     _print_line(console, "Tests", tests_line(report))
     _print_line(console, "Cost", f"{report_cost(report)} in {duration(report.seconds)}")
+    if line := estimate_line(report):
+        _print_line(console, "Estimate", line)
     for line in cap_lines(report):
         _print_line(console, "Cap", line, "red")
     _print_line(console, "Result", result_place(report), "bold")

@@ -16,6 +16,7 @@ from graftline.report.model import (
     TaskState,
     is_resumable,
 )
+from graftline.text import plain_line
 
 _WHOSE = {
     Scope.TASK: "the task's",
@@ -29,6 +30,19 @@ _REMEDIES = {
     Scope.DAY: "resume tomorrow, or raise [cost] day_usd and resume with --yes",
     Scope.DEPLOYMENT: "raise [cost] deployment_usd and resume with --yes",
 }
+
+
+LABEL_CHARACTERS = 8
+
+
+def labelled(label: str, text: str) -> str:
+    """A line of an overview; text of a plan in it stays one line and steers no terminal."""
+    return f"{label:{LABEL_CHARACTERS}}{plain_line(text, 1000)}"
+
+
+def counted(number: int, thing: str) -> str:
+    """So many of a thing, in words."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def short_commit(commit: str | None) -> str:
@@ -156,6 +170,11 @@ def resume_command(report: Report) -> str | None:
 def answer_command(report: Report, question: QuestionReport) -> str:
     """The command that answers a question."""
     return f"graftline answer {shlex.quote(report.run)} {shlex.quote(question.task)} 'ANSWER'"
+
+
+def approve_command(report: Report) -> str:
+    """The command that approves what waits for that."""
+    return f"graftline approve {shlex.quote(report.run)}"
 
 
 def next_command(report: Report) -> str | None:

@@ -57,9 +57,12 @@ def fault_problems(document: Document) -> Iterator[Problem]:
 def _outlines(data: object) -> Iterator[Outline]:
     for index, task in enumerate(_tasks(data)):
         if isinstance(task, Mapping) and isinstance(task_id := task.get("id"), str):
-            depends_on = task.get("depends_on")
-            entries = depends_on if isinstance(depends_on, list | tuple) else ()
-            yield Outline(index, task_id, tuple(entry if isinstance(entry, str) else None for entry in entries))
+            yield Outline(index, task_id, _ids(task.get("depends_on")), _ids(task.get("after")))
+
+
+def _ids(value: object) -> tuple[str | None, ...]:
+    entries = value if isinstance(value, list | tuple) else ()
+    return tuple(entry if isinstance(entry, str) else None for entry in entries)
 
 
 def _tasks(data: object) -> Sequence[object]:
@@ -103,8 +106,12 @@ def _message(details: ErrorDetails, location: Location, known_keys: KnownKeys) -
             message = f"the key {key} is missing"
         case "extra_forbidden":
             message = f"unknown key {key}{nearest(str(location[-1]), known_keys[_place(location)])}"
+        case "too_short" if location != ("tasks",):
+            message = f"{key} is an empty list"
         case "too_short":
             message = f"{key} is an empty list; a plan has at least one task"
+        case "too_long":
+            message = f"{key} has more than {details['ctx']['max_length']} entries"
         case "string_too_short":
             message = f"{key} is empty"
         case "string_unicode":

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from graftline.agents.backend import Assignment
+from graftline.agents.backend import Assignment, Form
 from graftline.agents.claude_code import ClaudeCodeBackend
 from graftline.agents.profiles import ClaudeCodeProfile
 
@@ -67,6 +67,21 @@ def test_what_is_not_set_is_not_passed(assignment: Assignment, cli: Callable[[st
         *(str(binary), "-p", "--output-format", "stream-json", "--verbose"),
         *("--setting-sources", "user", "--strict-mcp-config", "--dangerously-skip-permissions", "--model", "m"),
     )
+
+
+def test_a_form_is_filled_in_without_tools_and_without_a_trace(
+    assignment: Assignment, cli: Callable[[str], Path]
+) -> None:
+    binary = cli("true")
+    form = Form({"type": "object"}, "You plan.")
+    call = ClaudeCodeBackend(ClaudeCodeProfile()).invocation(replace(assignment, form=form))
+    instructions = assignment.folder / "instructions.md"
+    assert call.argv == (
+        *(str(binary), "-p", "--output-format", "stream-json", "--verbose", "--setting-sources", "user"),
+        *("--strict-mcp-config", "--tools", "", "--disable-slash-commands", "--no-session-persistence"),
+        *("--json-schema", '{"type": "object"}', "--system-prompt-file", str(instructions)),
+    )
+    assert (call.stdin, call.files) == (b"Do it.", {instructions: b"You plan."})
 
 
 def test_environment_is_private_and_quiet(assignment: Assignment) -> None:

@@ -36,6 +36,7 @@ def test_everything_the_cli_says_of_a_call_is_kept() -> None:
         kind=K.OK,
         detail="",
         last_message="All done: hello.py added and committed.",
+        answer="All done: hello.py added and committed.",
         declared_no_change=None,
         usage=Usage(cost_usd=0.02028, input_tokens=5400, output_tokens=200, cached_tokens=3600, turns=5),
         version="2.1.197",

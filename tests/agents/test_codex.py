@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from graftline.agents.backend import Assignment, Session
+from graftline.agents.backend import Assignment, Form, Session
 from graftline.agents.codex import CodexBackend
 from graftline.agents.profiles import CodexProfile
 
@@ -44,6 +44,18 @@ def test_session_is_resumed_by_its_id_which_is_never_taken_for_an_option(assignm
     resumed = CodexBackend(CodexProfile()).invocation(replace(assignment, session=session)).argv
     assert (new[:3], new[-2:]) == (("codex", "exec", "--json"), ("--", "-"))
     assert (resumed[:4], resumed[-3:]) == (("codex", "exec", "resume", "--json"), ("--", "--last", "-"))
+
+
+def test_a_form_is_filled_in_read_only_and_without_a_trace(assignment: Assignment) -> None:
+    call = CodexBackend(CodexProfile()).invocation(replace(assignment, form=Form({"type": "object"}, "You plan.")))
+    schema = assignment.folder / "schema.json"
+    assert call.argv[:11] == (
+        *("codex", "exec", "--json", "--skip-git-repo-check", "--ignore-user-config", "--ignore-rules"),
+        *("--ephemeral", "--sandbox", "read-only", "--output-schema", str(schema)),
+    )
+    assert options(call.argv)["features.shell_tool"] == "false"
+    assert options(call.argv)["web_search"] == '"disabled"'
+    assert (call.stdin, call.files) == (b"You plan.\n\nDo it.", {schema: b'{"type": "object"}'})
 
 
 def test_own_address_is_a_provider_of_its_own_with_the_key_only_where_there_is_one(assignment: Assignment) -> None:

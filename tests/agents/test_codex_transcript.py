@@ -54,6 +54,7 @@ def test_everything_the_cli_says_of_a_call_is_kept() -> None:
     assert judge(recorded("success"), ended()) == AgentOutcome(
         kind=K.OK,
         last_message="All done: hello.py added and committed.",
+        answer="All done: hello.py added and committed.",
         usage=used,
         model="gpt-5.5",
         session_id="01a1f99d-8a7b-7f23-8468-a1a9f428ff81",

@@ -100,8 +100,10 @@ def test_a_repository_that_cannot_be_used_is_refused_untouched(
     ("arguments", "code", "words"),
     [
         (["run"], 2, ["graftline run FILE"]),
-        (["run", "-p", "add a cache"], 2, ["needs the planner", "graftline run FILE"]),
-        (["run", "-f", "prompt.txt"], 2, ["needs the planner", "graftline run FILE"]),
+        (["run", "PLAN", "-p", "add a cache"], 2, ["graftline run FILE", "graftline run -p"]),
+        (["run", "-p", "add a cache", "-f", "prompt.txt"], 2, ["--prompt-file, not with both"]),
+        (["run", "-p", "x" * 100_001], 2, ["at most 100000 characters"]),
+        (["run", "-f", "prompt.txt"], 2, ["prompt.txt", "cannot be read"]),
         (["run", "PLAN", "--bogus"], 2, ["--bogus"]),
         (["run", "PLAN", "--agents", "many"], 2, ["--agents", "many"]),
         (["run", "PLAN", "--agents", "0"], 2, ["--agents 0", "greater than or equal to 1"]),
@@ -122,7 +124,12 @@ def test_a_repository_that_cannot_be_used_is_refused_untouched(
         (["run", "PLAN", "--repository", "/no/such/folder"], 2, ["is not a folder"]),
         (["plan", "nope.yaml"], 2, ["nope.yaml", "cannot be read"]),
         (["plan", "PLAN", "--emit", "flow.txt"], 2, ["flow.txt", ".py"]),
-        (["plan", "PLAN", "--emit", "no/such/flow.py"], 2, ["flow.py", "No such file"]),
+        (["plan", "PLAN", "--emit", "no/such/flow.py"], 2, ["flow.py", "there is no folder"]),
+        (["plan", "PLAN", "--out", "plan.txt"], 2, ["--out plan.txt", ".yaml"]),
+        (["plan", "PLAN", "--out", "PLAN"], 2, ["exists: name another file"]),
+        (["plan", "PLAN", "--json", "--markdown"], 2, ["one of --json and --markdown"]),
+        (["plan", "PLAN", "-p", "x"], 2, ["graftline plan FILE"]),
+        (["plan"], 2, ["graftline plan FILE"]),
         (["status"], 2, ["no runs yet", "graftline run"]),
         (["status", "some-run"], 2, ["some-run"]),
         (["logs", "only"], 2, ["no runs yet"]),
@@ -193,12 +200,20 @@ def test_a_dry_run_says_what_would_run_and_writes_nothing(project: Project, capf
     assert said.out == ""
     lines = said.err.splitlines()
     commit = project.git("rev-parse", "--short=12", "HEAD")
-    assert lines[:8] == [
+    assert lines[:15] == [
         "Plan    A plan: 2 tasks",
-        "  first                Do it",
-        "  second  after first  do second",
+        "  first      Do it",
+        "  └─ second  do second",
+        "  Task    Agent     Cost            Time            Writes",
+        "  first   scripted  $0.01 to $0.02  60 s to 20 min  a",
+        "  second  scripted  $0.01 to $0.02  60 s to 20 min  b",
+        "Cost    $0.02 to $0.03, within the cap of $1.50",
+        "Time    3 to 51 min",
+        "Basis   prior: no runs of this repository yet; a call of scripted costs $0.01 (80% intervals)",
+        "Path    first, second: the chain that takes longest",
+        "At once 1 agent, of 7 that are allowed",
+        "Advice  one agent: the tasks wait for one another: 100% of the work is one chain",
         f"Agent   command ({sys.executable})",
-        "At once 7 agents at most",
         "Tests   sh -c ! test -e broken.txt",
         f"Target  main at {commit}, which stays; a branch gets the result",
         "Cap     $1.50",
@@ -219,10 +234,11 @@ def test_a_plan_says_who_does_each_task_and_who_comes_after_a_failed_attempt(
     assert main(["run", str(project.plan), "--dry-run"]) == 0
 
     said = capfd.readouterr()
-    assert said.out.splitlines() == said.err.splitlines()[:4]
-    assert said.out.splitlines()[1:] == [
-        "  easy            scripted (fast)  do easy",
-        "  harder          better (deep)    do harder",
+    shown = said.out.splitlines()
+    assert shown == said.err.splitlines()[: len(shown)]
+    assert [line for line in shown if "(deep)" in line or "(fast)" in line] == [
+        "  easy    scripted (fast)  $0.01 to $0.02  60 s to 20 min  a",
+        "  harder  better (deep)    unknown         60 s to 20 min  b",
         "Retries after a failed attempt, by the next deeper of better (deep)",
     ]
 

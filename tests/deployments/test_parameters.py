@@ -39,20 +39,26 @@ WRONG = [
     Wrong(
         "no plan",
         {},
-        "'request'. Failure reason: 'plan_file' is a required property",
-        "request: Value error, give either plan_file or plan, and not both",
+        "'request'. Failure reason: 'prompt' is a required property",
+        "request: Value error, give one of prompt, plan_file and plan, and not two",
     ),
     Wrong(
         "an empty form",
-        {"plan_file": "", "plan": None, "target": "", "agent": "", "limits": {}},
-        "'request.plan_file'. Failure reason: '' should be non-empty",
-        "request: Value error, give either plan_file or plan, and not both",
+        {"prompt": "", "plan_file": "", "plan": None, "target": "", "agent": "", "limits": {}},
+        "'request.prompt'. Failure reason: '' should be non-empty",
+        "request: Value error, give one of prompt, plan_file and plan, and not two",
     ),
     Wrong(
         "two plans",
         {"plan_file": "plan.md", "plan": PLAN},
         "'request.plan_file'. Failure reason: 'plan.md' is expected to be empty",
-        "request: Value error, give either plan_file or plan, and not both",
+        "request: Value error, give one of prompt, plan_file and plan, and not two",
+    ),
+    Wrong(
+        "words and a plan",
+        {"prompt": "Add a limit", "plan_file": "plan.md"},
+        "'request.prompt'. Failure reason: 'Add a limit' is expected to be empty",
+        "request: Value error, give one of prompt, plan_file and plan, and not two",
     ),
     Wrong(
         "an unknown key",

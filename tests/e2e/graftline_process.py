@@ -6,14 +6,18 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from graftline.report.model import Report
 from graftline.store import RunFolder, find_run
 from tests.e2e.clis import CLIS, Cli
-from tests.model_server import ModelServer
+from tests.model_server import ModelServer, RequestRecord
 
 # Far more than a run takes; it only keeps one that hangs from hanging the suite.
 PATIENCE_SECONDS = 200
@@ -129,6 +133,10 @@ class Graftline:
         file.write_text(plan)
         return self.start(repository, "run", str(file), "--json", "--keep-server", *options, **variables)
 
+    def start_request(self, repository: Path, words: str, *options: str, **variables: str) -> subprocess.Popen[str]:
+        """Start a run of a request in words, on the kept server; it prints its report as JSON."""
+        return self.start(repository, "run", "-p", words, "--json", "--keep-server", *options, **variables)
+
     def run_plan(self, repository: Path, plan: str, *options: str, **variables: str) -> Finished:
         """Run a plan to its end."""
         return finish(self.start_plan(repository, plan, *options, **variables))
@@ -136,6 +144,19 @@ class Graftline:
     def folder_of(self, report: Report) -> RunFolder:
         """Where a run keeps its records."""
         return find_run(self.state_dir, report.flow_run_id, None)
+
+
+def wait_for_request(
+    process: subprocess.Popen[str], server: ModelServer, condition: Callable[[RequestRecord], bool]
+) -> None:
+    """Wait until somebody asks the model that; fails when the graftline that was to see to it has ended."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        with suppress(TimeoutError):
+            server.wait_for(condition, timeout_seconds=1)
+            return
+    process.terminate()
+    pytest.fail(f"nobody asked the model that\n{finish(process).stderr}")
 
 
 def finish(process: subprocess.Popen[str]) -> Finished:
@@ -154,12 +175,17 @@ def finish(process: subprocess.Popen[str]) -> Finished:
 
 
 def new_repository(folder: Path, files: Mapping[str, str], settings: str = "") -> Path:
-    """A repository with one commit on `main`; settings, which may hold a key, are in no commit."""
+    """A repository of these files, with one commit on `main`."""
     folder.mkdir(parents=True)
-    git(folder, "init", "-q", "-b", "main")
     for path, content in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(content)
+    return make_repository_of(folder, settings)
+
+
+def make_repository_of(folder: Path, settings: str = "") -> Path:
+    """Make a folder a repository with one commit on `main`; settings, which may hold a key, are in no commit."""
+    git(folder, "init", "-q", "-b", "main")
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "First")
     if settings:

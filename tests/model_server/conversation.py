@@ -94,7 +94,8 @@ class Tool:
 class ModelRequest:
     """One request for the model's next words.
 
-    `schema` is set when the answer must be JSON of that shape, `forced_tool` when it must use that tool.
+    `schema` is set when the answer must be JSON of that shape, `forced_tool` when it must use that tool, `any_object`
+    when it must be JSON of whatever shape. `kept` are the texts that the provider is asked to keep for later requests.
     """
 
     model: str
@@ -103,6 +104,9 @@ class ModelRequest:
     tools: Mapping[str, Tool]
     schema: JsonSchema | None = None
     forced_tool: str = ""
+    any_object: bool = False
+    max_output_tokens: int | None = None
+    kept: tuple[str, ...] = ()
 
     @property
     def working_directory(self) -> str:

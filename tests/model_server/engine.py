@@ -123,4 +123,4 @@ class Engine:
                 calls = (*calls, ToolCall(name=tool, arguments=turn.structured))
             else:
                 text = json.dumps(turn.structured)
-        return Reply(model=request.model, text=text, calls=calls, usage=turn.usage)
+        return Reply(model=request.model, text=text, calls=calls, usage=turn.usage, stop=turn.stop)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from tests.model_server.scenario import TokenUsage
+from tests.model_server.scenario import Stop, TokenUsage
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Reply:
     text: str
     calls: tuple[ToolCall, ...]
     usage: TokenUsage
+    stop: Stop = "end"
 
 
 def new_id(prefix: str) -> str:

@@ -80,6 +80,10 @@ Step = Annotated[
 ]
 
 
+Stop = Literal["end", "length", "refused"]
+"""Why an answer ends: it is complete, it has reached the limit on its length, or the model will not go on."""
+
+
 class FailureKind(StrEnum):
     """An error a provider answers with; each protocol spells it in its own way."""
 
@@ -92,6 +96,7 @@ class FailureKind(StrEnum):
     CONTEXT = "context"
     CREDIT = "credit"
     QUOTA = "quota"
+    SCHEMA = "schema"
     BAD_REQUEST = "bad_request"
 
 
@@ -118,6 +123,7 @@ class Turn(_Model):
     text: str = ""
     tools: tuple[Step, ...] = ()
     structured: JsonValue = None
+    stop: Stop = "end"
     usage: TokenUsage = TokenUsage()
     error: FailureKind | None = None
     stream_error: FailureKind | None = None
@@ -139,6 +145,8 @@ class Turn(_Model):
             raise ValueError("a turn has one fault: error, stream_error, drop or hang")
         if self.times is not None and not self.has_fault:
             raise ValueError("times says how often a fault strikes, and this turn has none")
+        if self.stop != "end" and self.tools:
+            raise ValueError("an answer that is cut off or refused uses no tools")
         if self.retry_after_seconds is not None and self.error is None:
             raise ValueError("retry_after_seconds belongs to an error, and this turn has none")
         return self

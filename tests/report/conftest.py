@@ -6,10 +6,14 @@ import pytest
 
 from graftline.agents.outcome import OutcomeKind
 from graftline.caps import Scope
+from graftline.planning.interval import Interval
 from graftline.report.model import (
+    ApprovalReport,
     AttemptReport,
     CapReport,
     ConflictReport,
+    Coverage,
+    EstimateReport,
     HealOutcome,
     HealReport,
     QuestionReport,
@@ -61,6 +65,19 @@ def make_report() -> MakeReport:
                 CapReport(cap=Scope.TASK, task=foreign, limit_usd=0.4, counted_usd=0.1, asked_usd=0.3, called=True),
             ),
             seconds=4000,
+            estimate=EstimateReport(
+                confidence=0.8,
+                basis=foreign,
+                cost_usd=Interval(low=0.2, high=1.5),
+                cost_held=None,
+                seconds=Interval(low=1200, high=3000),
+                seconds_taken=3900,
+                seconds_held=False,
+                task_costs=Coverage(held=1, of=1),
+                task_seconds=Coverage(held=1, of=2),
+                run_costs=Coverage(held=1, of=1),
+                run_seconds=Coverage(held=6, of=9),
+            ),
             tasks=(
                 TaskReport(
                     id="api",
@@ -102,6 +119,7 @@ def make_report() -> MakeReport:
                 ),
             ),
             conflicts=(ConflictReport(task="docs", with_tasks=("api",), files=(foreign,)),),
+            approval=ApprovalReport(what="plan", number=2, description=foreign),
             questions=(QuestionReport(task="api", question=foreign, flow_run_id="2" * 36),),
             salvage=(SalvageReport(ref="refs/graftline/1/salvage/api/1", commit="f" * 40, task="api"),),
             notes=(foreign,),

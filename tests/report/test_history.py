@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pydantic import JsonValue
 
 from graftline.journal import Entry, EventKind
-from graftline.report.assemble import read_history, worked_seconds
+from graftline.report.assemble import read_history
+from graftline.report.time_taken import worked_seconds
 
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
 Told = tuple[int, EventKind, dict[str, JsonValue]]

@@ -66,7 +66,7 @@ def test_control_sequences_are_gone(make_report: MakeReport) -> None:
 
 def test_report_reads_well_without_being_drawn(make_report: MakeReport) -> None:
     lines = to_markdown(make_report("found 3_000 in test_x")).splitlines()
-    assert lines[:12] == [
+    assert lines[:13] == [
         "# fix-login-111111: partial",
         "",
         "found 3_000 in test_x",
@@ -80,6 +80,8 @@ def test_report_reads_well_without_being_drawn(make_report: MakeReport) -> None:
         r"- Cap: the agent of found 3_000 in test_x used up the $0.30 it was given of the task's cap of $0.40; "
         r"raise \[cost\] task_usd and resume with --yes",
         "- Time: 1 h 6 min",
+        "- Estimate: $0.20 to $1.50; 20 to 50 min (1 h 5 min: did not hold); going by found 3_000 in test_x; "
+        "80% intervals held here of time in 6 of 9 runs, of cost in 1 of 1 run",
         "- Next: `git switch main && git merge graftline/fix-login-111111`",
     ]
     assert "| api | succeeded | 2 | unknown | 2 min 2 s | cccccccccccc | found 3_000 in test_x |" in lines

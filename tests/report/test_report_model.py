@@ -37,6 +37,9 @@ def test_schema_and_json_name_the_same_fields_with_an_enum_for_every_state(make_
         "ConflictReport": report["conflicts"][0],
         "SalvageReport": report["salvage"][0],
         "CapReport": report["caps_reached"][0],
+        "EstimateReport": report["estimate"],
+        "Interval": report["estimate"]["seconds"],
+        "Coverage": report["estimate"]["run_costs"],
     }
     assert set(schema["required"]) == set(schema["properties"]) == set(report)
     for name, part in parts.items():

@@ -32,8 +32,10 @@ _FAILURES = {
         "rate_limit_error",
         "You exceeded your current quota, please check your plan and billing details.",
     ),
+    FailureKind.SCHEMA: (400, "invalid_request_error", "output_config.format.schema: Schema is too complex"),
     FailureKind.BAD_REQUEST: (400, "invalid_request_error", "invalid request"),
 }
+_STOP_REASONS = {"end": "end_turn", "length": "max_tokens", "refused": "refusal"}
 _NOTHING_SAID = "No response requested."
 
 
@@ -41,6 +43,7 @@ class _Block(Incoming):
     type: str
     text: str = ""
     content: JsonValue = None
+    cache_control: JsonValue = None
 
 
 class _Message(Incoming):
@@ -76,7 +79,8 @@ class _OutputConfig(Incoming):
 class _Request(Incoming):
     model: str
     stream: bool = False
-    system: JsonValue = None
+    system: str | list[_Block] | None = None
+    max_tokens: int | None = None
     messages: list[_Message]
     tools: list[_Tool] = Field(default_factory=list)
     tool_choice: _ToolChoice = _ToolChoice()
@@ -91,7 +95,8 @@ def serves(path: str) -> bool:
 def read_request(path: str, body: bytes) -> ModelRequest:  # noqa: ARG001 - the path matters to other protocols only
     """Read a Messages request."""
     request = _Request.model_validate_json(body)
-    items = [Item(Role.CONTEXT, joined_text(request.system))]
+    system = _Message(role="system", content=request.system or []).blocks
+    items = [Item(Role.CONTEXT, "\n".join(block.text for block in system))]
     for message in request.messages:
         items += _items(message)
     output_format = request.output_config.format
@@ -102,6 +107,12 @@ def read_request(path: str, body: bytes) -> ModelRequest:  # noqa: ARG001 - the 
         tools={tool.name: Tool(tool.name, tool.input_schema) for tool in request.tools},
         schema=output_format.json_schema if output_format else None,
         forced_tool=request.tool_choice.name,
+        max_output_tokens=request.max_tokens,
+        kept=tuple(
+            block.text
+            for block in (*system, *(block for message in request.messages for block in message.blocks))
+            if block.cache_control
+        ),
     )
 
 
@@ -134,7 +145,7 @@ def whole_reply(reply: Reply) -> JsonObject:
         "role": "assistant",
         "model": reply.model,
         "content": [*text_blocks, *(_tool_block(call) for call in reply.calls)],
-        "stop_reason": "tool_use" if reply.calls else "end_turn",
+        "stop_reason": "tool_use" if reply.calls and reply.stop == "end" else _STOP_REASONS[reply.stop],
         "stop_sequence": None,
         "usage": usage,
     }

@@ -31,8 +31,14 @@ _FAILURES = {
         "RESOURCE_EXHAUSTED",
         "You exceeded your current quota, please check your plan and billing details.",
     ),
+    FailureKind.SCHEMA: (
+        400,
+        "INVALID_ARGUMENT",
+        "The specified schema produces a constraint that has too many states",
+    ),
     FailureKind.BAD_REQUEST: (400, "INVALID_ARGUMENT", "invalid request"),
 }
+_FINISH_REASONS = {"end": "STOP", "length": "MAX_TOKENS", "refused": "SAFETY"}
 
 
 class _FunctionResponse(Incoming):
@@ -120,7 +126,9 @@ def whole_reply(reply: Reply) -> JsonObject:
     ]
     usage = reply.usage
     return {
-        "candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}],
+        "candidates": [
+            {"content": {"role": "model", "parts": parts}, "finishReason": _FINISH_REASONS[reply.stop], "index": 0}
+        ],
         "usageMetadata": {
             "promptTokenCount": usage.prompt_tokens,
             "candidatesTokenCount": usage.output_tokens,

@@ -46,6 +46,7 @@ class _SchemaFormat(Incoming):
 
 
 class _ResponseFormat(Incoming):
+    type: str = "text"
     json_schema: _SchemaFormat | None = None
 
 
@@ -56,6 +57,8 @@ class _Request(Incoming):
     tools: list[_Tool] = Field(default_factory=list)
     tool_choice: str | _ToolChoice | None = None
     response_format: _ResponseFormat = _ResponseFormat()
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
 
 
 def serves(path: str) -> bool:
@@ -79,12 +82,14 @@ def read_request(path: str, body: bytes) -> ModelRequest:  # noqa: ARG001 - the 
         tools={function.name: Tool(function.name, function.parameters) for function in functions},
         schema=output_format.json_schema if output_format else None,
         forced_tool=forced,
+        any_object=request.response_format.type == "json_object",
+        max_output_tokens=request.max_completion_tokens or request.max_tokens,
     )
 
 
 def whole_reply(reply: Reply) -> JsonObject:
     """A chat completion."""
-    message: JsonObject = {"role": "assistant", "content": reply.text or None}
+    message: JsonObject = {"role": "assistant", "content": None, **_said(reply)}
     if reply.calls:
         message["tool_calls"] = [_tool_call(call, json.dumps(call.arguments)) for call in reply.calls]
     choice: JsonObject = {"index": 0, "message": message, "finish_reason": _finish_reason(reply)}
@@ -101,7 +106,7 @@ def reply_events(reply: Reply) -> Iterator[str]:
 
     yield chunk({"role": "assistant", "content": ""})
     if reply.text:
-        yield chunk({"content": reply.text})
+        yield chunk(_said(reply))
     for index, call in enumerate(reply.calls):
         yield chunk({"tool_calls": [{"index": index, **_tool_call(call, "")}]})
         yield chunk({"tool_calls": [{"index": index, "function": {"arguments": json.dumps(call.arguments)}}]})
@@ -114,7 +119,14 @@ def _head(reply: Reply, kind: str) -> JsonObject:
     return {"id": new_id("chatcmpl"), "object": kind, "created": int(time.time()), "model": reply.model}
 
 
+def _said(reply: Reply) -> JsonObject:
+    """Why it will not answer is told apart from an answer."""
+    return {"refusal" if reply.stop == "refused" else "content": reply.text or None}
+
+
 def _finish_reason(reply: Reply) -> str:
+    if reply.stop == "length":
+        return "length"
     return "tool_calls" if reply.calls else "stop"
 
 

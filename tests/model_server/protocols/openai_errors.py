@@ -32,6 +32,12 @@ _FAILURES: dict[FailureKind, tuple[int, str, str | None, str]] = {
     ),
     FailureKind.CREDIT: (429, "insufficient_quota", "insufficient_quota", _QUOTA),
     FailureKind.QUOTA: (429, "insufficient_quota", "insufficient_quota", _QUOTA),
+    FailureKind.SCHEMA: (
+        400,
+        "invalid_request_error",
+        None,
+        "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model.",
+    ),
     FailureKind.BAD_REQUEST: (400, "invalid_request_error", None, "invalid request"),
 }
 

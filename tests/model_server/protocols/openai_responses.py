@@ -105,7 +105,8 @@ def whole_reply(reply: Reply) -> JsonObject:
         "object": "response",
         "created_at": int(time.time()),
         "model": reply.model,
-        "status": "completed",
+        "status": "incomplete" if reply.stop == "length" else "completed",
+        "incomplete_details": {"reason": "max_output_tokens"} if reply.stop == "length" else None,
         "output": [*_text_items(reply), *(_call_item(call) for call in reply.calls)],
         "usage": {
             "input_tokens": usage.prompt_tokens,
@@ -121,6 +122,8 @@ def _text_items(reply: Reply) -> list[JsonValue]:
     if not reply.text:
         return []
     content: JsonObject = {"type": "output_text", "text": reply.text, "annotations": []}
+    if reply.stop == "refused":
+        content = {"type": "refusal", "refusal": reply.text}
     return [
         {"type": "message", "id": new_id("msg"), "role": "assistant", "status": "completed", "content": [content]},
     ]
@@ -146,7 +149,7 @@ def reply_events(reply: Reply) -> Iterator[str]:
     for index, item in enumerate(output):
         assert isinstance(item, dict)
         events += _item_events(index, item, reply.text)
-    events.append({"type": "response.completed", "response": whole})
+    events.append({"type": f"response.{whole['status']}", "response": whole})
     for number, event in enumerate(events):
         yield server_sent_event({**event, "sequence_number": number}, event=str(event["type"]))
 

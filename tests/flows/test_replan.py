@@ -1,0 +1,188 @@
+"""A task that failed for good asks for a patch of the plan: what is finished stays, the rest is done in another way."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from uuid import UUID
+
+import pytest
+from prefect.client.orchestration import get_client
+from pydantic import JsonValue
+
+from graftline.approvals import PendingApproval, pending_approval
+from graftline.journal import EventKind
+from graftline.ledger import Role
+from graftline.planning.patches import read_patches
+from graftline.report.model import RunState
+from tests.model_server import ModelServer
+from tests.pipeline import Project, Script, Tables, fail, runs_flows, write
+
+pytestmark = runs_flows
+
+SECONDS = 60
+REQUEST = "Build four files."
+HELD = "the answer that is waited for"
+
+
+def drafted(task_id: str, path: str, *needs: str) -> dict[str, JsonValue]:
+    """A task as the planner writes it."""
+    return {
+        "id": task_id,
+        "title": f"Do {task_id}",
+        "what": f"do {task_id}",
+        "where": "",
+        "contract": "",
+        "done_when": ["it is there"],
+        "writes": [path],
+        "read_only": False,
+        "depends_on": [{"task": need, "what": "its file"} for need in needs],
+        "acceptance": [],
+        "untested": "a text file",
+        "tests": [],
+        "size": "small",
+        "tier": "standard",
+    }
+
+
+def patch(reason: str, **lists: JsonValue) -> dict[str, JsonValue]:
+    """A patch as the planner writes it."""
+    return {"reason": reason, "tasks": [], "split": [], "cancel": [], "re_edge": [], **lists}
+
+
+PLAN: list[JsonValue] = [
+    drafted("first", "a.txt"),
+    drafted("big", "big.txt", "first"),
+    drafted("child", "c.txt", "big"),
+]
+STRAY = patch("split it", split=[{"task": "big", "into": ["half"]}])
+SPLIT = patch(
+    "too much for one agent",
+    tasks=[drafted("half", "big.txt"), drafted("rest", "rest.txt", "half")],
+    split=[{"task": "big", "into": ["half", "rest"]}],
+)
+SCRIPT: Script = {
+    "first": [write("a.txt")],
+    "big": [{"say": "too much"}, fail()],
+    "half": [write("big.txt")],
+    "rest": [write("rest.txt")],
+    "child": [write("c.txt")],
+    "other": [fail()],
+}
+
+
+class Planner:
+    """A planner whose model answers requests, and failed tasks, with what it was told to."""
+
+    def __init__(self, server: ModelServer) -> None:
+        self.server = server
+        self.settings: Tables = {
+            "planner": {"provider": "anthropic", "model": "planning", "base_url": server.url},
+            "prices.planning": {"input": 1.0, "output": 1.0},
+        }
+
+    def answers(self, plan: list[JsonValue], **patches: list[Mapping[str, object]]) -> None:
+        """Make the model answer the request with a plan, and each failed task with these turns."""
+        draft = {"title": "Test plan", "summary": "", "tasks": plan}
+        scenarios = [{"match": REQUEST, "without_tools": True, "turns": [{"structured": draft}]}]
+        for task, turns in patches.items():
+            scenarios.append({"match": f"`{task}` has failed for good", "without_tools": True, "turns": turns})
+        self.server.scenario({"scenarios": scenarios})
+
+    async def is_held(self) -> None:
+        """Wait until an answer is held back."""
+        await asyncio.to_thread(self.server.wait_for, lambda record: record.turn == 1)
+
+    @property
+    def asked(self) -> list[str]:
+        """What each question ended with."""
+        return [record.request.items[-1].text for record in self.server.requests()]
+
+
+@pytest.fixture
+def planner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Planner]:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "key")
+    with ModelServer() as server:
+        yield Planner(server)
+
+
+async def reject(project: Project, run_id: str, comment: str) -> PendingApproval:
+    """Say no to what a run asks a person first; what it was."""
+    form = {"decision": "reject", "comment": comment}
+    async with asyncio.timeout(SECONDS), get_client() as client:
+        while True:
+            pending = pending_approval(project.journal(run_id))
+            state = (await client.read_flow_run(UUID(run_id))).state
+            if pending is not None and state is not None and state.is_paused():
+                result = await client.resume_flow_run(UUID(run_id), run_input=form)
+                if result.status.value == "ACCEPT":
+                    return pending
+            await asyncio.sleep(0.05)
+
+
+async def test_a_failed_task_is_split_and_the_run_lands_also_when_it_was_cut_short(
+    project: Project, planner: Planner
+) -> None:
+    planner.answers(PLAN, big=[{"structured": STRAY}, {"hold": HELD, "structured": SPLIT}])
+    project.configure(SCRIPT, {}, planner.settings)
+    run_id = await project.schedule(None, prompt=REQUEST)
+    building = asyncio.create_task(project.enter(run_id))
+    await planner.is_held()
+    building.cancel()
+    with suppress(asyncio.CancelledError):
+        await building
+    planner.server.open_gate(HELD)
+    built = await project.enter(run_id)
+
+    assert built.report.state is RunState.LANDED, built.report.reason
+    assert {"a.txt", "big.txt", "rest.txt", "c.txt"} <= project.files("main")
+    assert built.states == {
+        "first": "succeeded",
+        "half": "succeeded",
+        "rest": "succeeded",
+        "child": "succeeded",
+        "big": "cancelled",
+    }
+    assert built.tasks["big"].reason == "replaced by half and rest"
+    # Nobody is called twice: neither for what was finished nor for what had failed.
+    assert [entry.task for entry in built.agents] == ["first", "big", "half", "rest", "child"]
+    (patched,) = built.of(EventKind.PLAN_PATCHED)
+    assert (patched.task, patched.data["reason"]) == ("big", "too much for one agent")
+    assert patched.data["removed"] == {"big": "replaced by half and rest"}
+    assert patched.data["changes"] == [
+        "- big: Do big",
+        "+ half: Do half; depends_on: first; writes: big.txt; size: small",
+        "+ rest: Do rest; depends_on: half; writes: rest.txt; size: small",
+        "~ child: depends_on: big -> rest",
+    ]
+    # What is wrong with an answer goes back. What was answered is not asked again, the rest is, in the same words.
+    _, first, held, again = planner.asked
+    assert "too much" in first
+    assert "`split` puts 'half' in its place, and no new task has that id" in held
+    assert again == held
+    assert [call.role for call in built.account.calls].count(Role.PLANNER) == 4
+
+
+async def test_a_run_without_its_patch_ends_as_it_would_have(project: Project, planner: Planner) -> None:
+    helpless = patch("the compiler is missing here")
+    planner.answers([*PLAN, drafted("other", "o.txt")], big=[{"structured": SPLIT}], other=[{"structured": helpless}])
+    spending: Tables = {"agents.scripted": {"cost_usd": 0.01}}
+    settings = {**planner.settings, **spending, "planner": {**planner.settings["planner"], "patch_usd": 0.0}}
+    project.configure(SCRIPT, {}, settings)
+    run_id = await project.schedule(None, prompt=REQUEST)
+    building = asyncio.create_task(project.enter(run_id))
+    pending = await reject(project, run_id, "leave it")
+    built = await building
+
+    assert str(pending) == "patch 1"
+    assert pending.text.startswith(
+        "Task `big` failed for good: too much for one agent\n\n```text\n- big: Do big\n+ half:"
+    )
+    assert pending.plan.task("child").depends_on == ("rest",)
+    assert built.states == {"first": "succeeded", "big": "failed", "child": "skipped", "other": "failed"}
+    assert built.report.state is RunState.PARTIAL
+    assert sorted(entry.task or "" for entry in built.agents) == ["big", "first", "other"]
+    assert set(built.report.notes) >= {
+        "the plan was not patched for big: nobody approved the patch: leave it",
+        "the plan was not patched for other: the compiler is missing here",
+    }
+    assert [one.setback.task for one in read_patches(built.folder)] == ["big", "other"]
