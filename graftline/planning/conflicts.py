@@ -74,8 +74,8 @@ class Model:
         return 1 / (1 + math.exp(-max(-30.0, min(30.0, score))))
 
 
-SHARED = Model(-0.483, Shared(heat=0.811, size=-0.317, breadth=0.642))
-APART = Model(-5.384, Apart(partners=4.807, breadth=0.589))
+SHARED = Model(-0.525, Shared(heat=0.778, size=-0.297, breadth=0.628))
+APART = Model(-5.363, Apart(partners=5.034, breadth=0.439))
 
 
 def predict_conflicts(plan: Plan, *, index: RepositoryIndex, history: History) -> tuple[PredictedConflict, ...]:
