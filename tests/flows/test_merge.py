@@ -63,7 +63,7 @@ async def test_with_partial_what_is_finished_and_green_lands(project: Project) -
     assert (project.path / "apart.txt").read_text() == "content\n"
     assert built.report.reason.startswith("two did not make it; main is now at ")
     assert built.report.notes[0].startswith(
-        "forecast: 0.3 collisions among 3 pairs of tasks, and 1 happened: one and two (10%); advised was 3 agents at a time"
+        "forecast: 0.3 collisions among 3 pairs of tasks, and 1 happened: one and two (10%); advised was 3 agents"
     )
 
 
