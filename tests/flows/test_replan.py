@@ -54,11 +54,15 @@ class Planner:
 
     async def sit_down(self, run: Run) -> desk.Desk:
         job = Job("Build it.", "# Files", run.settings, Templates({}), Ground(frozenset(), nothing_ignored), None)
-        return desk.Desk(job, self.ask, nothing_to_try)
+        return desk.Desk(job, self.ask, nothing_to_try, nothing_to_set_aside)
 
 
 async def nothing_ignored(_paths: object) -> frozenset[str]:
     return frozenset()
+
+
+def nothing_to_set_aside() -> None:
+    pass
 
 
 async def nothing_to_try(_plan: Plan) -> ScaffoldCheck:
