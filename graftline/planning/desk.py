@@ -1,7 +1,7 @@
 """The planner's desk: where a request, what is known of the repository and a model come together into a proposal."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -9,11 +9,11 @@ from functools import partial
 import anyio.to_thread
 
 from graftline.errors import GraftlineError, UselessAnswersError
-from graftline.git.repository import find_ignored, list_files
+from graftline.git.repository import list_files
 from graftline.journal import EventKind
 from graftline.patch import PlanPatch
 from graftline.plan import Plan
-from graftline.planning.asking import Ask, Asking, settle_answered
+from graftline.planning.asking import Asking, settle_answered
 from graftline.planning.choice import choose_provider
 from graftline.planning.conflicts import order_conflicts
 from graftline.planning.estimate import estimate
@@ -35,15 +35,11 @@ from graftline.run import Run
 
 @dataclass(frozen=True)
 class Desk:
-    """What a planner works with: what it is asked about, how it is asked, and how its acceptance tests are tried.
-
-    `set_aside` has its answers given no other time.
-    """
+    """What a planner works with: what it is asked about, how it is asked, and how its acceptance tests are tried."""
 
     job: Job
-    ask: Ask
+    ask: Asking
     check_scaffold: CheckScaffold
-    set_aside: Callable[[], None]
 
     @contextmanager
     def in_earnest(self) -> Iterator[None]:
@@ -51,7 +47,7 @@ class Desk:
         try:
             yield
         except UselessAnswersError:
-            self.set_aside()
+            self.ask.set_aside()
             raise
 
 
@@ -133,16 +129,11 @@ async def _open_desk(run: Run, feedback: tuple[Feedback, ...] = ()) -> Desk:
         context=await _describe_repository(run),
         settings=run.settings,
         templates=load_templates(run.repository.path),
-        ground=Ground(frozenset(tracked), partial(_find_ignored, run)),
+        ground=Ground(frozenset(tracked), partial(run.hub.ignored_paths, work_tree=run.repository.path)),
         test_command=run.test_command,
         feedback=feedback,
     )
-    ask = Asking(run, chosen.provider, answers)
-    return Desk(job, ask, _bench(run).check, ask.set_aside)
-
-
-async def _find_ignored(run: Run, paths: Iterable[str]) -> frozenset[str]:
-    return await anyio.to_thread.run_sync(find_ignored, run.repository, paths)
+    return Desk(job, Asking(run, chosen.provider, answers), _bench(run).check)
 
 
 async def _describe_repository(run: Run) -> str:

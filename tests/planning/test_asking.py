@@ -50,7 +50,7 @@ def model(server: ModelServer, *turns: Mapping[str, JsonValue]) -> AnthropicProv
 
 def provider(server: ModelServer, name: str = "m") -> AnthropicProvider:
     timeouts = Settings().timeouts
-    return AnthropicProvider(model=name, base_url=server.url, credentials={"api_key": "key"}, timeouts=timeouts)
+    return AnthropicProvider(model=name, base_url=server.url, credentials={"api_key": "sk-scripted"}, timeouts=timeouts)
 
 
 async def test_an_answer_is_paid_for_once_and_given_again(server: ModelServer, tmp_path: Path) -> None:
@@ -113,7 +113,9 @@ async def test_an_answer_outlives_the_process_that_had_not_entered_it_yet(server
             return await super().ask(question, budget_usd=budget_usd, folder=folder, on_start=on_start)
 
     model(server, {"structured": PLAN, "usage": USED})
-    dying = Killed(model="m", base_url=server.url, credentials={"api_key": "key"}, timeouts=payer.settings.timeouts)
+    dying = Killed(
+        model="m", base_url=server.url, credentials={"api_key": "sk-scripted"}, timeouts=payer.settings.timeouts
+    )
     first = await Asking(payer, dying, answers)(QUESTION)
     for file in tmp_path.glob("ledger.db*"):
         file.unlink()
