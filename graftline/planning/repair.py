@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from graftline.errors import PlannerError, Problem
+from graftline.errors import Problem, UselessAnswersError
 from graftline.planning.asking import Ask
 from graftline.planning.prompts import Templates
 from graftline.planning.provider import Answer, Message, Question
@@ -36,7 +36,7 @@ async def ask_until_valid(
     """Ask, and ask again with all problems of the latest answer, until there is none or the tries are used up.
 
     Raises:
-        PlannerError: the last answer had problems too; all of them are in the message.
+        UselessAnswersError: the last answer had problems too; all of them are in the message.
     """
     asked, problems = question, list[str]()
     for number in range(1, tries + 1):
@@ -50,7 +50,7 @@ async def ask_until_valid(
         asked = replace(question, messages=(*question.messages, said, Message("user", repair)))
     count = "1 try" if tries == 1 else f"{tries} tries"
     listed = "\n".join(f"  {problem}" for problem in problems)
-    raise PlannerError(
+    raise UselessAnswersError(
         f"the planner gave no usable answer in {count} (asked for: {question.purpose}); what is wrong with the last:\n"
         f"{listed}\n"
         "Say more in the request, ask for less, raise `[planner] max_replan_attempts`, take a more capable "
