@@ -40,13 +40,13 @@ def read_draft(data: Mapping[str, JsonValue]) -> Draft | tuple[Problem, ...]:
     count = len(_items(data, "tasks"))
     if count > MAX_TASKS:  # all that may be wrong with thousands would say nothing more
         return (Problem(f"the plan has {count} tasks; at most {MAX_TASKS}, so make fewer and larger ones"),)
-    draft = read_answer(Draft, data)
+    draft = read_as(Draft, data)
     if isinstance(draft, Draft):
         return draft
     return (*draft, *fault_problems(Document(_with_plain_dependencies(data), "")))
 
 
-def read_answer(shape: type[Shape], data: Mapping[str, JsonValue]) -> Shape | tuple[Problem, ...]:
+def read_as(shape: type[Shape], data: Mapping[str, JsonValue]) -> Shape | tuple[Problem, ...]:
     """What a model answered in the shape it was asked for, or everything by which it has another one."""
     try:
         return shape.model_validate(data)
