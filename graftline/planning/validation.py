@@ -21,6 +21,7 @@ from graftline.spellings.document import Document
 from graftline.spellings.problems import KnownKeys, fault_problems, shape_problems
 
 LARGEST_SCAFFOLD = 400_000
+LONGEST_ID = 64
 
 Shape = TypeVar("Shape", bound=BaseModel)
 FindIgnored = Callable[[Iterable[str]], Awaitable[frozenset[str]]]
@@ -113,12 +114,18 @@ def _items(data: object, key: str) -> list[JsonValue]:
 
 
 def _with_plain_dependencies(data: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """The data as a plan file has it, its dependencies plain ids: the rules between tasks look at nothing else."""
+    """The ids and dependencies in the data as a plan file has them: the rules between tasks look at nothing else."""
     tasks: list[JsonValue] = []
     for task in _items(data, "tasks"):
-        needs = [need.get("task") if isinstance(need, Mapping) else None for need in _items(task, "depends_on")]
-        tasks.append({**task, "depends_on": needs} if isinstance(task, Mapping) else task)
-    return {**data, "tasks": tasks}
+        needs: list[JsonValue] = [_id_in(need, "task") for need in _items(task, "depends_on")]
+        tasks.append({"id": _id_in(task, "id"), "depends_on": needs})
+    return {"tasks": tasks}
+
+
+def _id_in(data: JsonValue, key: str) -> str | None:
+    """What may be an id under a key; longer ones are told already, and would take minutes to compare."""
+    name = data.get(key) if isinstance(data, Mapping) else None
+    return name if isinstance(name, str) and len(name) <= LONGEST_ID else None
 
 
 def _unsaid_writes(tasks: Sequence[TaskSpec]) -> Iterator[Problem]:
