@@ -47,6 +47,7 @@ MALFORMED = {
     "an empty object": (says({}), "the key `tasks` is missing"),
     "10,000 tasks": (says(draft(*[task("one")] * 10_000)), "characters, more than 4000000"),
     "10,000 empty tasks": (says(draft(*[{}] * 10_000)), "the plan has 10000 tasks; at most 50"),
+    "25,000 keys": (says(draft(**{f"k{n}": 0 for n in range(25_000)})), "has 25043 entries in all"),
     "41 paths": (says(draft(task("one", writes=["x"] * 41))), "task 'one': `writes` has more than 40 entries"),
     "no criterion": (says(draft(task("one", done_when=[]))), "task 'one': `done_when` is an empty list"),
     "texts for a number, a list and a truth": (
