@@ -12,6 +12,7 @@ from graftline.text import excerpt, plain_line
 
 SHOWN_PROBLEMS = 40
 _PROBLEM_CHARS = 800
+_NAME_CHARS = 64
 _ANSWER_BYTES = 400_000
 _USELESS_BYTES = 8_000
 NOTHING_SAID = "(no answer)"
@@ -60,9 +61,14 @@ async def ask_until_valid(
 
 def describe_problems(problems: Sequence[Problem]) -> list[str]:
     """Problems as lines that can be shown and sent back, whatever a model has written into them."""
-    lines = [plain_line(str(problem), _PROBLEM_CHARS) for problem in problems[:SHOWN_PROBLEMS]]
+    lines = [plain_line(str(_with_short_name(problem)), _PROBLEM_CHARS) for problem in problems[:SHOWN_PROBLEMS]]
     left_out = len(problems) - len(lines)
     return [*lines, f"and {left_out} more"] if left_out else lines
+
+
+def _with_short_name(problem: Problem) -> Problem:
+    """A problem that can be read, although what the model gave its task for an id is a book."""
+    return replace(problem, task=problem.task and plain_line(problem.task, _NAME_CHARS))
 
 
 def _what_was_said(answer: Answer) -> str:
