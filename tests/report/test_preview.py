@@ -82,7 +82,7 @@ def test_a_plan_is_shown_as_a_tree_and_a_table_with_what_is_expected_of_it() -> 
         "Path    discount, quote, review: the chain that takes longest",
         "At once 2 agents, of 2 that are allowed",
         "Risk    23% that quote and readme collide: both change shop/cart.py",
-        "Risk    1 other pair of tasks that may run at the same time: less likely",
+        "Risk    less for each other pair of tasks that may be at work at the same time",
         "Advice  2 workers: workers would do",
         "Note    workers would do",
     ]
