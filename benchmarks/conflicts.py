@@ -9,22 +9,18 @@ Run: `python -m benchmarks.conflicts REPOSITORY…`; `--fit` also prints the wei
 """
 
 import argparse
-import asyncio
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.branches import Pair, sample_pairs
+from benchmarks.branches import sample_pairs
 from benchmarks.scores import Prediction, area_under_curve, brier_score, calibration, fit_logistic
 from graftline.git.command import git
-from graftline.git.objects import TreeFile
 from graftline.git.repository import Repository
 from graftline.planning.conflicts import Apart, Shared, features_of, probability_of
-from graftline.planning.facts import BlobFacts, BlobKey
 from graftline.planning.footprint import Terrain
 from graftline.planning.history import read_history
-from graftline.planning.index import assemble_index, read_facts
+from graftline.planning.index import FileFacts, RepositoryIndex
 from graftline.planning.tracked import tracked_files
 
 EDGES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 1.0)
@@ -53,18 +49,15 @@ class Cases:
     left_out: str
 
 
-async def collect(path: Path, *, merges: int) -> Cases:
+def collect(path: Path, *, merges: int) -> Cases:
     """The cases of a repository."""
     git_dir = Path(git(["-C", str(path), "rev-parse", "--absolute-git-dir"], git_dir=None).text)
     repository = Repository(path, git_dir, git_dir)
     sample = sample_pairs(git_dir, merges)
-    facts = await _facts(repository, sample.pairs)
     whole: list[Case] = []
     half: list[Case] = []
     for pair in sample.pairs:
-        # As it was where the sides parted. Of files that neither side changes nothing but the size is looked at.
-        index = assemble_index(tracked_files(git_dir, pair.base), facts)
-        terrain = Terrain(index, read_history(repository, pair.base))
+        terrain = _terrain(repository, pair.base)
         for cases, declared in ((whole, pair), (half, pair.halved())):
             one, other = map(terrain.footprint_of, declared.sides)
             cases.append(Case(features_of(terrain, one, other), pair.collides))
@@ -72,14 +65,11 @@ async def collect(path: Path, *, merges: int) -> Cases:
     return Cases(path.parent.name if path.name == "repo" else path.name, whole, half, left_out)
 
 
-async def _facts(repository: Repository, pairs: Sequence[Pair]) -> dict[BlobKey, BlobFacts]:
-    """What the files said that the pairs change."""
-    files: dict[TreeFile, None] = {}
-    for pair in pairs:
-        changed = {path for side in pair.sides for path in side}
-        tracked = tracked_files(repository.git_dir, pair.base)
-        files.update(dict.fromkeys(file for file in tracked if file.path in changed))
-    return await read_facts(repository, list(files), cache=None)
+def _terrain(repository: Repository, commit: str) -> Terrain:
+    """A commit and its past. No file is parsed: what it says counts for the reason of a prediction alone."""
+    files = tracked_files(repository.git_dir, commit)
+    index = RepositoryIndex({file.path: FileFacts(file.path, file.blob, file.size, "") for file in files})
+    return Terrain(index, read_history(repository, commit))
 
 
 def predictions(cases: Sequence[Case]) -> list[Prediction]:
@@ -127,11 +117,11 @@ def fitted(cases: Sequence[Case]) -> Iterator[str]:
         yield f"Model({intercept:.3f}, {kind.__name__}({named}))  # {len(of_kind)} pairs"
 
 
-async def measure(arguments: argparse.Namespace) -> None:
+def measure(arguments: argparse.Namespace) -> None:
     """Print the tables."""
     found: list[Cases] = []
     for path in arguments.repositories:
-        cases = await collect(path, merges=arguments.merges)
+        cases = collect(path, merges=arguments.merges)
         print(f"{cases.name}: {len(cases.whole)} pairs; merges left out: {cases.left_out or 'none'}", flush=True)
         found.append(cases)
     kinds = {
@@ -143,17 +133,6 @@ async def measure(arguments: argparse.Namespace) -> None:
         print(f"\n{title}\n", *table([*named, ("all", together)]), "", *calibration_table(together), sep="\n")
     if arguments.fit:
         print("\nBest fit\n", *fitted([case for cases in found for case in (*cases.whole, *cases.half)]), sep="\n")
-    if arguments.dump:
-        arguments.dump.write_text(
-            json.dumps(
-                [
-                    (c.name, k, case.features._asdict(), case.collides)
-                    for c in found
-                    for k, cs in (("full", c.whole), ("half", c.half))
-                    for case in cs
-                ]
-            )
-        )
 
 
 def main() -> None:
@@ -164,8 +143,7 @@ def main() -> None:
     )
     parser.add_argument("--merges", type=int, default=400, metavar="N", help="pairs of each repository (default: 400)")
     parser.add_argument("--fit", action="store_true", help="print the weights that fit these repositories best")
-    parser.add_argument("--dump", type=Path)
-    asyncio.run(measure(parser.parse_args()))
+    measure(parser.parse_args())
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from graftline.text import plain_line
 
 LIKELY = 0.3
 """From here on two tasks are put in order: a collision costs a task's money and its time, waiting costs time alone."""
-UNKNOWN = 0.08
+UNKNOWN = 0.1
 """For tasks of which nothing says what they change: so many of all pairs of branches in the benchmark collide."""
 PATH_CHARACTERS = 100
 MAX_FILES = 5
@@ -50,16 +50,13 @@ class Shared(NamedTuple):
 
 
 class Apart(NamedTuple):
-    """What tells whether two tasks without a common file collide after all: agents change more than is declared."""
+    """What tells whether two tasks without a common file collide after all: agents change more than is declared.
+
+    Imports, names that one defines and the other uses, and common folders do not tell: beside these they add nothing.
+    """
 
     partners: float
-    """How often a file of one changed together with a file of the other, of the times that either did: 0 to 1."""
-    imports: float
-    """Files of either that those of the other import, log1p."""
-    symbols: float
-    """Names that the files of either define and those of the other use, log1p."""
-    folder: float
-    """1 when both change a file of one folder."""
+    """How regularly a file of one changed together with a file of the other: 0 to 1."""
     breadth: float
     """Files of the task that has fewer of them, log1p."""
 
@@ -74,11 +71,11 @@ class Model:
     def probability(self, features: tuple[float, ...]) -> float:
         """What it makes of a pair."""
         score = self.intercept + sum(map(float.__mul__, self.weights, features))
-        return 1 / (1 + math.exp(-max(-50.0, min(50.0, score))))
+        return 1 / (1 + math.exp(-max(-30.0, min(30.0, score))))
 
 
 SHARED = Model(-0.371, Shared(heat=0.836, size=-0.351, breadth=0.709))
-APART = Model(-5.215, Apart(partners=4.67, imports=0.0, symbols=0.0, folder=0.105, breadth=0.511))
+APART = Model(-5.215, Apart(partners=4.67, breadth=0.511))
 
 
 def predict_conflicts(plan: Plan, *, index: RepositoryIndex, history: History) -> tuple[PredictedConflict, ...]:
@@ -131,15 +128,8 @@ def features_of(terrain: Terrain, one: Footprint, other: Footprint) -> Shared | 
             size=math.log1p(min(map(terrain.size, shared))),
             breadth=breadth,
         )
-    ways = ((one, other), (other, one))
-    partners = [one.partners[path].strength for path in one.partners.keys() & other.files]
-    return Apart(
-        partners=max(partners, default=0.0),
-        imports=math.log1p(sum(len(some.imports.keys() & others.files) for some, others in ways)),
-        symbols=math.log1p(sum(len(some.defines.keys() & others.uses.keys()) for some, others in ways)),
-        folder=float(not _folders(one).isdisjoint(_folders(other))),
-        breadth=breadth,
-    )
+    partners = (one.partners[path].strength for path in one.partners.keys() & other.files)
+    return Apart(partners=max(partners, default=0.0), breadth=breadth)
 
 
 def _predict(terrain: Terrain, one: tuple[str, Footprint], other: tuple[str, Footprint]) -> PredictedConflict:

@@ -132,8 +132,9 @@ def test_what_makes_a_collision_likelier() -> None:
     assert probability_of(calm) < probability_of(calm._replace(heat=2.0))
     assert probability_of(calm) < probability_of(calm._replace(size=small))
     assert probability_of(calm) < probability_of(calm._replace(breadth=narrow))
-    apart = Apart(0.0, 0.0, 0.0, 0.0, 1.0)
+    apart = Apart(0.0, 1.0)
     assert probability_of(apart) < probability_of(apart._replace(partners=0.8))
+    assert probability_of(apart) < probability_of(apart._replace(breadth=narrow))
     for model in (SHARED, APART):
         assert 0 < model.probability((1e9,) * len(model.weights)) < 1
 
