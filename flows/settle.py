@@ -6,6 +6,7 @@ from graftline.errors import CannotRunError, PlannerError, UserError
 from graftline.flows.approval import approve
 from graftline.journal import EventKind
 from graftline.plan import Plan
+from graftline.planning.forecast import Forecast
 from graftline.planning.preview import preview_of
 from graftline.planning.prospects import prospects_in
 from graftline.report.preview_markdown import preview_markdown
@@ -35,10 +36,14 @@ async def settle(run: Run) -> bool:
 
 async def announce(run: Run) -> None:
     """Write down the plan the run goes by, with what is expected of it: what comes of it is held against that."""
-    prospects = (await prospects_in(run, run.plan)).model_dump(mode="json")
-    expected = {name: prospects[name] for name in ("estimate", "conflicts", "advice")}
+    prospects = await prospects_in(run, run.plan)
     run.journal.append(
-        EventKind.PLAN_SETTLED, title=run.plan.title, tasks=list(run.graph.order), waits=run.waits, **expected
+        EventKind.PLAN_SETTLED,
+        title=run.plan.title,
+        tasks=list(run.graph.order),
+        waits=run.waits,
+        estimate=prospects.estimate.model_dump(mode="json"),
+        forecast=Forecast.of(run.plan, prospects.conflicts, prospects.estimate).to_data(),
     )
 
 
