@@ -6,7 +6,6 @@ from graftline.errors import CannotRunError, PlannerError, UserError
 from graftline.flows.approval import approve
 from graftline.journal import EventKind
 from graftline.plan import Plan
-from graftline.planning.forecast import Forecast
 from graftline.planning.preview import preview_of
 from graftline.planning.prospects import prospects_in
 from graftline.report.preview_markdown import preview_markdown
@@ -43,7 +42,7 @@ async def announce(run: Run) -> None:
         tasks=list(run.graph.order),
         waits=run.waits,
         estimate=prospects.estimate.model_dump(mode="json"),
-        forecast=Forecast.of(run.plan, prospects.conflicts, prospects.estimate).to_data(),
+        forecast=prospects.forecast.to_data(),
     )
 
 

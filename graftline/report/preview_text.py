@@ -75,7 +75,7 @@ def _expectations(prospects: Prospects) -> Iterator[str]:
     yield from (labelled(label, text) for label, text in expectations(prospects))
     likely = likely_conflicts(prospects)
     yield from (labelled("Risk", conflict_line(conflict)) for conflict in likely)
-    if len(likely) < len(prospects.conflicts):
+    if len(likely) < len(prospects.forecast.conflicts):
         yield labelled("Risk", less_likely(len(likely)))
     yield labelled("Advice", advice_line(prospects))
     if prospects.escalation:

@@ -14,7 +14,7 @@ from graftline.text import plain_line
 
 SHOWN_CONFLICTS = 5
 LEAST_PROBABILITY = 0.05
-"""A pair less likely to collide than this is only counted."""
+"""A pair less likely to collide than this has no line of its own."""
 
 
 def headline(preview: Preview) -> str:
@@ -67,7 +67,7 @@ def _cost(prospects: Prospects) -> str:
 
 def likely_conflicts(prospects: Prospects) -> tuple[PredictedConflict, ...]:
     """The predicted conflicts that are worth a line each, a few at most."""
-    likely = (one for one in prospects.conflicts if one.probability >= LEAST_PROBABILITY)
+    likely = (one for one in prospects.forecast.conflicts if one.probability >= LEAST_PROBABILITY)
     return tuple(islice(likely, SHOWN_CONFLICTS))
 
 
@@ -84,7 +84,7 @@ def less_likely(shown: int) -> str:
 
 def advice_line(prospects: Prospects) -> str:
     """The advice, with its reason."""
-    advice = prospects.advice
+    advice = prospects.forecast.advice
     shape = {
         "solo": "one agent",
         "solo-plus-readers": "one agent that writes, and others that only read",
