@@ -59,8 +59,8 @@ def test_json_is_all_that_is_printed_and_holds_all_that_is_known(
     assert {task: agent.profile for task, agent in preview.prospects.agents.items()} == dict.fromkeys(
         ["parse", "show", "join"], "scripted"
     )
-    assert [(one.first, one.second) for one in preview.prospects.conflicts] == [("parse", "show")]
-    assert preview.prospects.advice.reason
+    assert [(one.first, one.second) for one in preview.prospects.forecast.conflicts] == [("parse", "show")]
+    assert preview.prospects.forecast.advice.reason
     assert project.snapshot() == before
 
 
