@@ -10,7 +10,6 @@ from graftline.errors import CannotRunError, ManifestError, PlannerError, Proble
 from graftline.flows.approval import approve
 from graftline.integration import finished_work
 from graftline.journal import EventKind
-from graftline.manifest import dump_manifest
 from graftline.patch import Patched, apply_edit
 from graftline.plan import Plan
 from graftline.plan_diff import describe_patch, diff_markdown
@@ -104,11 +103,10 @@ def needs_approval(run: Run, made: MadePatch) -> bool:
 
 async def decide(run: Run, recorded: RecordedPatch, made: MadePatch) -> Decision:
     """What a person decides about a patch."""
+    diff = diff_markdown(made.patch.reason, describe_patch(recorded.before, made.after))
     described = (
-        f"Task `{recorded.setback.task}` failed for good. "
-        f"{diff_markdown(made.patch.reason, describe_patch(recorded.before, made.after))}\n"
-        f"The new tasks are expected to cost {money(made.expected_usd)}. The plan would be:\n\n"
-        f"{dump_manifest(made.after, 'markdown')}"
+        f"Task `{recorded.setback.task}` failed for good: {diff}\n"
+        f"The new tasks are expected to cost {money(made.expected_usd)}. Without the patch the run goes on as it is."
     )
 
     def check(plan: Plan) -> tuple[Problem, ...]:

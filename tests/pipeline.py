@@ -227,13 +227,13 @@ class Project:
         wanted = BuildRequest.model_validate({"repository": str(self.path), "plan": plan, **request})
         return await enter_run(wanted, str(uuid4()), os.environ)
 
-    async def schedule(self, tasks: Sequence[TaskSpec], **request: object) -> str:
-        """Make a flow run of `build` and return its id; `enter` runs it."""
+    async def schedule(self, tasks: Sequence[TaskSpec] | None, **request: object) -> str:
+        """Make a flow run of `build` and return its id; `enter` runs it. Without tasks, the request is in words."""
         from prefect.client.orchestration import get_client  # noqa: PLC0415 - see the module's docstring
 
         from graftline.flows.build import build  # noqa: PLC0415 - imports Prefect
 
-        plan = Plan(title="Test plan", tasks=tuple(tasks))
+        plan = Plan(title="Test plan", tasks=tuple(tasks)) if tasks else None
         wanted = BuildRequest.model_validate({"repository": str(self.path), "plan": plan, **request})
         async with get_client() as client:
             return str((await client.create_flow_run(build, parameters={"request": wanted})).id)

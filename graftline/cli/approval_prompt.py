@@ -6,7 +6,7 @@ import os
 from contextvars import Context
 from typing import Literal
 
-from graftline.approvals import Kind, PendingApproval, pending_approval
+from graftline.approvals import Kind, PendingApproval, What, pending_approval
 from graftline.cli.board import Board
 from graftline.cli.prefect_client import prefect_client
 from graftline.cli.terminal import ask_line, edit_text
@@ -21,7 +21,10 @@ from graftline.run import live_run
 from graftline.text import plain_text
 
 CHOICES = "[a]pprove, [e]dit, [r]eject? "
-OTHERWISE = "What is to be planned otherwise (nothing: the run ends)? "
+OTHERWISE: dict[What, str] = {
+    "plan": "What is to be planned otherwise (nothing: the run ends)? ",
+    "patch": "Why (the run goes on without it)? ",
+}
 AGAIN = "Enter edits it again, d discards what was changed: "
 
 
@@ -84,7 +87,7 @@ class ApprovalPrompt:
                             plan = await self._edit(plan)
                             await self._show(pending, plan)
                         case "r" | "reject":
-                            return await self._send(pending, "reject", comment=await ask_line(OTHERWISE))
+                            return await self._send(pending, "reject", comment=await ask_line(OTHERWISE[pending.what]))
                         case _:
                             pass
                 except EOFError:

@@ -37,10 +37,17 @@ def _no_option(path: str) -> str:
     return path
 
 
+def _said(text: str) -> str:
+    if not text.strip():
+        _break_rule("there is nothing in it")
+    return text
+
+
 def _break_rule(message: str) -> None:
     raise PydanticCustomError(RULE, "{message}", {"message": message})
 
 
+Reason = Annotated[OneLine, _within(500), AfterValidator(_said)]
 Heading = Annotated[OneLine, _within(120)]
 Sentence = Annotated[Text, _within(1_000)]
 Paragraphs = Annotated[Text, _within(8_000)]

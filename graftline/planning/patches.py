@@ -5,12 +5,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from graftline.errors import GraftlineError
 from graftline.journal import Entry, EventKind
 from graftline.patch import Patched, PlanPatch
 from graftline.plan import Plan
+from graftline.planning.kept import keep, read_kept
 from graftline.planning.setback import Setback
-from graftline.private_files import make_folder, write_file
 from graftline.store import RunFolder
 
 
@@ -65,19 +64,12 @@ def read_patches(folder: RunFolder) -> tuple[RecordedPatch, ...]:
 
 def read_patch(folder: RunFolder, number: int) -> RecordedPatch | None:
     """The patch of that number; None when none was asked for yet."""
-    path = _path(folder, number)
-    try:
-        return RecordedPatch.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise GraftlineError(f"{path}: cannot be read as a patch of the plan: {error}") from error
+    return read_kept(_path(folder, number), RecordedPatch)
 
 
 def write_patch(folder: RunFolder, recorded: RecordedPatch) -> None:
     """Keep a patch as far as it has come, whole or not at all."""
-    make_folder(folder.planning)
-    write_file(_path(folder, recorded.number), recorded.model_dump_json(indent=2).encode())
+    keep(_path(folder, recorded.number), recorded)
 
 
 def open_patch(folder: RunFolder, entries: Sequence[Entry]) -> RecordedPatch | None:

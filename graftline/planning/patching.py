@@ -22,19 +22,18 @@ from graftline.patch import (
     PlanPatch,
     ReEdge,
     Split,
-    Why,
     apply_patch,
 )
 from graftline.plan import Plan, TaskId, TaskSpec
 from graftline.planning.asking import Ask
 from graftline.planning.composition import compose_task, configured_tiers
-from graftline.planning.draft import MAX_ITEMS, DraftTask, Part
+from graftline.planning.draft import MAX_ITEMS, DraftTask, Part, Reason
 from graftline.planning.planner import Job, conversation, planning_question
 from graftline.planning.provider import Answer, Message
 from graftline.planning.repair import ask_until_valid
 from graftline.planning.scaffold import CheckScaffold
 from graftline.planning.setback import Setback
-from graftline.planning.validation import check_tasks, read_answer
+from graftline.planning.validation import check_tasks, read_as
 
 Ids = Annotated[tuple[TaskId, ...], Field(max_length=MAX_ITEMS)]
 
@@ -50,7 +49,7 @@ class DraftCancel(Part):
     """A task that is not needed any more."""
 
     task: TaskId = Field(description="Id of the task of the plan")
-    why: Why = Field(description="Why the request is met without it")
+    why: Reason = Field(description="Why the request is met without it")
     heir: str = Field(max_length=64, description="Id of the task that takes over its tests; empty when it has none")
 
 
@@ -65,7 +64,7 @@ class DraftReEdge(Part):
 class DraftPatch(Part):
     """A change of a plan that is being carried out; empty lists when no change would help."""
 
-    reason: Why = Field(description="One sentence for people: why the task failed, and what changes for that")
+    reason: Reason = Field(description="One sentence for people: why the task failed, and what changes for that")
     tasks: tuple[DraftTask, ...] = Field(max_length=MOST_NEW_TASKS, description="Every new task")
     split: tuple[DraftSplit, ...] = Field(max_length=MOST_OPERATIONS, description="Tasks replaced by new ones")
     cancel: tuple[DraftCancel, ...] = Field(max_length=MOST_OPERATIONS, description="Tasks that are not needed")
@@ -122,7 +121,7 @@ class _Judge:
     async def judge(self, answer: Answer) -> ProposedPatch | tuple[Problem, ...]:
         if answer.data is None:
             return (Problem(answer.problem),)
-        draft = read_answer(DraftPatch, answer.data)
+        draft = read_as(DraftPatch, answer.data)
         if not isinstance(draft, DraftPatch):
             return draft
         if problems := tuple(_find_stray(draft)):

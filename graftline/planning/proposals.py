@@ -5,9 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from graftline.errors import GraftlineError
 from graftline.plan import Plan
-from graftline.private_files import make_folder, write_file
+from graftline.planning.kept import keep, read_kept
 from graftline.store import RunFolder
 
 
@@ -28,19 +27,12 @@ class Proposed(BaseModel):
 
 def read_proposal(folder: RunFolder, number: int) -> Proposed | None:
     """The proposal of that number; None when the run has not come so far."""
-    path = _path(folder, number)
-    try:
-        return Proposed.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise GraftlineError(f"{path}: cannot be read as a proposal: {error}") from error
+    return read_kept(_path(folder, number), Proposed)
 
 
 def write_proposal(folder: RunFolder, proposed: Proposed) -> None:
     """Keep a proposal, whole or not at all."""
-    make_folder(folder.planning)
-    write_file(_path(folder, proposed.number), proposed.model_dump_json(indent=2).encode())
+    keep(_path(folder, proposed.number), proposed)
 
 
 def _path(folder: RunFolder, number: int) -> Path:

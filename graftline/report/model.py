@@ -69,7 +69,7 @@ class TaskState(StrEnum):
     `succeeded`: its work is in the result. `no-change`: it ended well and nothing had to change. `failed`: no attempt
     succeeded. `conflicted`: its work collides with an earlier task's and was left out. `skipped`: a task it depends on
     did not make it. `not-run`: the run ended before its turn, or a cap left nothing for it. `cancelled`: it was
-    stopped, by its money limit for example. `running`: it has not ended.
+    stopped, by its money limit for example, or a patch took it out of the plan. `running`: it has not ended.
     """
 
     SUCCEEDED = "succeeded"

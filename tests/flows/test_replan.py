@@ -1,79 +1,31 @@
 """A task that failed for good asks for a patch of the plan: what is finished stays, the rest is done in another way."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import get_client
 from pydantic import JsonValue
 
-from graftline.agents.outcome import Usage
 from graftline.approvals import PendingApproval, pending_approval
 from graftline.journal import EventKind
-from graftline.plan import Plan, TaskSpec
-from graftline.planning import desk
+from graftline.ledger import Role
 from graftline.planning.patches import read_patches
-from graftline.planning.planner import Job
-from graftline.planning.prompts import Templates
-from graftline.planning.proposals import Proposed, write_proposal
-from graftline.planning.provider import Answer, Question
-from graftline.planning.scaffold import ScaffoldCheck
-from graftline.planning.validation import Ground
 from graftline.report.model import RunState
-from graftline.run import Run
-from tests.pipeline import Project, Script, Tables, fail, runs_flows, task, write
+from tests.model_server import ModelServer
+from tests.pipeline import Project, Script, Tables, fail, runs_flows, write
 
 pytestmark = runs_flows
 
 SECONDS = 60
-SPENDING: Tables = {"agents.scripted": {"cost_usd": 0.01}, "planner": {"patch_usd": 0.0}}
-TASKS = (
-    task("first", writes=["a.txt"]),
-    task("big", "first", writes=["big.txt"]),
-    task("child", "big", writes=["c.txt"]),
-)
+REQUEST = "Build four files."
+HELD = "the answer that is waited for"
 
 
-class Planner:
-    """A planner that gives the answers it was given, the last of them over and over; an error is raised."""
-
-    def __init__(self) -> None:
-        self.asked: list[Question] = []
-        self.answers: Iterator[Mapping[str, JsonValue] | Exception] = iter(())
-
-    def script(self, *answers: Mapping[str, JsonValue] | Exception) -> None:
-        self.answers = iter(answers)
-
-    async def ask(self, question: Question) -> Answer:
-        self.asked.append(question)
-        answer = next(self.answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return Answer(answer, text=str(answer), stop="end", usage=Usage(), model="scripted")
-
-    async def sit_down(self, run: Run) -> desk.Desk:
-        job = Job("Build it.", "# Files", run.settings, Templates({}), Ground(frozenset(), nothing_ignored), None)
-        return desk.Desk(job, self.ask, nothing_to_try)
-
-
-async def nothing_ignored(_paths: object) -> frozenset[str]:
-    return frozenset()
-
-
-async def nothing_to_try(_plan: Plan) -> ScaffoldCheck:
-    return ScaffoldCheck()
-
-
-@pytest.fixture
-def planner(monkeypatch: pytest.MonkeyPatch) -> Planner:
-    planner = Planner()
-    monkeypatch.setattr(desk, "_open_desk", planner.sit_down)
-    return planner
-
-
-def drafted(task_id: str, path: str, *needs: str) -> JsonValue:
-    """A new task as the planner writes it."""
+def drafted(task_id: str, path: str, *needs: str) -> dict[str, JsonValue]:
+    """A task as the planner writes it."""
     return {
         "id": task_id,
         "title": f"Do {task_id}",
@@ -93,9 +45,16 @@ def drafted(task_id: str, path: str, *needs: str) -> JsonValue:
 
 
 def patch(reason: str, **lists: JsonValue) -> dict[str, JsonValue]:
+    """A patch as the planner writes it."""
     return {"reason": reason, "tasks": [], "split": [], "cancel": [], "re_edge": [], **lists}
 
 
+PLAN: list[JsonValue] = [
+    drafted("first", "a.txt"),
+    drafted("big", "big.txt", "first"),
+    drafted("child", "c.txt", "big"),
+]
+STRAY = patch("split it", split=[{"task": "big", "into": ["half"]}])
 SPLIT = patch(
     "too much for one agent",
     tasks=[drafted("half", "big.txt"), drafted("rest", "rest.txt", "half")],
@@ -107,15 +66,43 @@ SCRIPT: Script = {
     "half": [write("big.txt")],
     "rest": [write("rest.txt")],
     "child": [write("c.txt")],
+    "other": [fail()],
 }
 
 
-async def planned(project: Project, tasks: Sequence[TaskSpec] = TASKS) -> str:
-    """A flow run of a request in words that the planner has made a plan of."""
-    run_id = await project.schedule(tasks, plan=None, prompt="Build it.")
-    plan = Plan(title="Test plan", tasks=tuple(tasks))
-    write_proposal(project.folder(run_id), Proposed(number=1, by="planner", plan=plan))
-    return run_id
+class Planner:
+    """A planner whose model answers requests, and failed tasks, with what it was told to."""
+
+    def __init__(self, server: ModelServer) -> None:
+        self.server = server
+        self.settings: Tables = {
+            "planner": {"provider": "anthropic", "model": "planning", "base_url": server.url},
+            "prices.planning": {"input": 1.0, "output": 1.0},
+        }
+
+    def answers(self, plan: list[JsonValue], **patches: list[Mapping[str, object]]) -> None:
+        """Make the model answer the request with a plan, and each failed task with these turns."""
+        draft = {"title": "Test plan", "summary": "", "tasks": plan}
+        scenarios = [{"match": REQUEST, "without_tools": True, "turns": [{"structured": draft}]}]
+        for task, turns in patches.items():
+            scenarios.append({"match": f"`{task}` has failed for good", "without_tools": True, "turns": turns})
+        self.server.scenario({"scenarios": scenarios})
+
+    async def is_held(self) -> None:
+        """Wait until an answer is held back."""
+        await asyncio.to_thread(self.server.wait_for, lambda record: record.turn == 1)
+
+    @property
+    def asked(self) -> list[str]:
+        """What each question ended with."""
+        return [record.request.items[-1].text for record in self.server.requests()]
+
+
+@pytest.fixture
+def planner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Planner]:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "key")
+    with ModelServer() as server:
+        yield Planner(server)
 
 
 async def reject(project: Project, run_id: str, comment: str) -> PendingApproval:
@@ -132,14 +119,18 @@ async def reject(project: Project, run_id: str, comment: str) -> PendingApproval
             await asyncio.sleep(0.05)
 
 
-async def test_a_failed_task_is_split_and_the_run_lands(project: Project, planner: Planner) -> None:
-    stray = patch("split it", split=[{"task": "big", "into": ["half"]}])
-    planner.script(stray, RuntimeError("the process is killed here"), stray, SPLIT)
-    project.configure(SCRIPT, {}, {})
-    run_id = await planned(project)
-
-    crashed = await project.enter(run_id)
-    assert crashed.report.state is RunState.CRASHED
+async def test_a_failed_task_is_split_and_the_run_lands_also_when_it_was_cut_short(
+    project: Project, planner: Planner
+) -> None:
+    planner.answers(PLAN, big=[{"structured": STRAY}, {"hold": HELD, "structured": SPLIT}])
+    project.configure(SCRIPT, {}, planner.settings)
+    run_id = await project.schedule(None, prompt=REQUEST)
+    building = asyncio.create_task(project.enter(run_id))
+    await planner.is_held()
+    building.cancel()
+    with suppress(asyncio.CancelledError):
+        await building
+    planner.server.open_gate(HELD)
     built = await project.enter(run_id)
 
     assert built.report.state is RunState.LANDED, built.report.reason
@@ -155,37 +146,38 @@ async def test_a_failed_task_is_split_and_the_run_lands(project: Project, planne
     # Nobody is called twice: neither for what was finished nor for what had failed.
     assert [entry.task for entry in built.agents] == ["first", "big", "half", "rest", "child"]
     (patched,) = built.of(EventKind.PLAN_PATCHED)
-    assert patched.task == "big"
-    assert patched.data == {
-        "number": 1,
-        "reason": "too much for one agent",
-        "changes": [
-            "- big",
-            "+ half: Do half; depends_on: first; writes: big.txt; size: small",
-            "+ rest: Do rest; depends_on: half; writes: rest.txt; size: small",
-            "~ child: depends_on: big -> rest",
-        ],
-        "removed": {"big": "replaced by half and rest"},
-    }
-    # Whoever asks again asks the same, and what is wrong with the answer goes back.
-    first, second, again, repaired = planner.asked
-    assert (first, second) == (again, repaired)
-    assert "too much" in first.messages[-1].text
-    assert "`split` puts 'half' in its place, and no new task has that id" in repaired.messages[-1].text
+    assert (patched.task, patched.data["reason"]) == ("big", "too much for one agent")
+    assert patched.data["removed"] == {"big": "replaced by half and rest"}
+    assert patched.data["changes"] == [
+        "- big: Do big",
+        "+ half: Do half; depends_on: first; writes: big.txt; size: small",
+        "+ rest: Do rest; depends_on: half; writes: rest.txt; size: small",
+        "~ child: depends_on: big -> rest",
+    ]
+    # What is wrong with an answer goes back. What was answered is not asked again, the rest is, in the same words.
+    _, first, held, again = planner.asked
+    assert "too much" in first
+    assert "`split` puts 'half' in its place, and no new task has that id" in held
+    assert again == held
+    assert [call.role for call in built.account.calls].count(Role.PLANNER) == 4
 
 
 async def test_a_run_without_its_patch_ends_as_it_would_have(project: Project, planner: Planner) -> None:
     helpless = patch("the compiler is missing here")
-    planner.script(SPLIT, helpless)
-    tasks = (*TASKS, task("other", writes=["o.txt"]))
-    project.configure({**SCRIPT, "other": [fail()]}, {}, SPENDING)
-    run_id = await planned(project, tasks)
+    planner.answers([*PLAN, drafted("other", "o.txt")], big=[{"structured": SPLIT}], other=[{"structured": helpless}])
+    spending: Tables = {"agents.scripted": {"cost_usd": 0.01}}
+    settings = {**planner.settings, **spending, "planner": {**planner.settings["planner"], "patch_usd": 0.0}}
+    project.configure(SCRIPT, {}, settings)
+    run_id = await project.schedule(None, prompt=REQUEST)
     building = asyncio.create_task(project.enter(run_id))
     pending = await reject(project, run_id, "leave it")
     built = await building
 
     assert str(pending) == "patch 1"
-    assert "- big\n+ half: Do half; depends_on: first" in pending.text
+    assert pending.text.startswith(
+        "Task `big` failed for good: too much for one agent\n\n```text\n- big: Do big\n+ half:"
+    )
+    assert pending.plan.task("child").depends_on == ("rest",)
     assert built.states == {"first": "succeeded", "big": "failed", "child": "skipped", "other": "failed"}
     assert built.report.state is RunState.PARTIAL
     assert sorted(entry.task or "" for entry in built.agents) == ["big", "first", "other"]
