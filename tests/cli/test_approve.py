@@ -36,8 +36,9 @@ class Terminal:
     def __init__(self, project: Project, *arguments: str, **variables: str) -> None:
         self.said = ""
         self._seen = 0
-        self.pid, self._descriptor = pty.fork()
-        if self.pid == 0:
+        self._has_ended = False
+        self._pid, self._descriptor = pty.fork()
+        if self._pid == 0:
             os.chdir(project.path)
             command = [sys.executable, "-m", "graftline", *arguments]
             os.execve(sys.executable, command, {**project.env(variables), "TERM": "xterm", "COLUMNS": "200"})  # noqa: S606
@@ -59,11 +60,14 @@ class Terminal:
         """The exit code, once it has ended."""
         while self._read():
             pass
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        self._has_ended = True
+        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
 
     def close(self) -> None:
         """Leave nothing running."""
-        os.kill(self.pid, signal.SIGKILL)
+        if not self._has_ended:
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
         os.close(self._descriptor)
 
     def _read(self) -> bool:

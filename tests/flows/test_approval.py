@@ -62,10 +62,9 @@ async def waiting(client: PrefectClient, run_id: str, pending: PendingApproval) 
         while True:
             state = (await client.read_flow_run(UUID(run_id))).state
             assert state is not None
-            keys = state.state_details.run_input_keyset or {}
-            if state.is_paused() and keys["response"] == f"{pending.form}-response":
-                if await client.filter_flow_run_input(UUID(run_id), keys["schema"], 1, set()):
-                    return state
+            is_there = await client.filter_flow_run_input(UUID(run_id), f"{pending.form}-schema", 1, set())
+            if state.is_paused() and is_there:
+                return state
             await asyncio.sleep(0.05)
 
 

@@ -9,6 +9,7 @@ import pytest
 from graftline.journal import EventKind
 from graftline.report.model import RunState
 from tests.modes.agents import FIVE, set_mood, write_moody_project
+from tests.modes.api import Row
 from tests.modes.started import DEPLOYMENTS, Installation, Mode, Started, is_alive
 
 pytestmark = pytest.mark.prefect
@@ -29,7 +30,7 @@ def go_through(installation: Installation, mode: Mode, tmp_path_factory: pytest.
     """A run that waits, is approved by command, and ends."""
     repository = write_moody_project(tmp_path_factory.mktemp(mode))
     set_mood(repository, "goes")
-    request = {"repository": str(repository), "plan_file": "plan.yaml", "approve": True}
+    request: Row = {"repository": str(repository), "plan_file": "plan.yaml", "approve": True}
     run = Started(installation, mode, repository, run_id=installation.api.start_run(DEPLOYMENTS[mode], request))
     try:
         run.wait_for_state("PAUSED")
