@@ -29,6 +29,7 @@ async def settle(run: Run) -> bool:
         run.adopt(plan)
     if not any(entry.event is EventKind.PLAN_SETTLED for entry in run.journal.entries()):
         await announce(run)
+    run.survey = None
     return True
 
 

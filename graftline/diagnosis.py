@@ -15,9 +15,10 @@ from graftline.agents.backend import Probe
 from graftline.agents.backends import resolve_backend
 from graftline.agents.profiles import PROFILE_TYPES
 from graftline.agents.tiers import Tier
-from graftline.errors import GraftlineError
+from graftline.errors import GraftlineError, PlannerUnavailableError
 from graftline.git.command import check_git
 from graftline.git.repository import Repository, list_files, open_repository
+from graftline.planning.choice import choose_provider, stated_way
 from graftline.preflight import check_disk, check_tools, disk_of
 from graftline.server import Server, configured_server, read_address
 from graftline.settings import Settings, load_settings
@@ -83,6 +84,7 @@ async def diagnose(place: Path, environ: Mapping[str, str], *, ask: AskServer) -
             await _check("server", _server(environ, ask)),
             await _check("state", _state(repository, known, environ)),
             await _check("tests", _tests(repository, settings, environ)),
+            await _check("planner", _planner(settings, environ)),
         ),
         types=tuple(await asyncio.gather(*types)),
         profiles=tuple(await asyncio.gather(*profiles)),
@@ -152,6 +154,18 @@ async def _tests(repository: Repository | None, settings: Settings | None, envir
         return 'none: results land untested ([test] runner = "none")'
     versions = (await check_tools(command, environ)).partition(", installed ")[0]
     return f"{' '.join(command.argv)} ({versions})"
+
+
+async def _planner(settings: Settings | None, environ: Mapping[str, str]) -> str:
+    """Who would plan; that there is nobody is wrong only where a setting asks for somebody: plan files need none."""
+    if settings is None:
+        return "not looked for without settings"
+    try:
+        return str(await choose_provider(settings, environ))
+    except PlannerUnavailableError as error:
+        if stated_way(settings):
+            raise
+        return f"none: {error}"
 
 
 async def _look_at(name: str, settings: Settings, used: frozenset[str], environ: Mapping[str, str]) -> AgentCheck:

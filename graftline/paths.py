@@ -6,6 +6,7 @@ disk: relative to the root of the repository, POSIX, and never into git's own fo
 
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import takewhile
 
@@ -13,7 +14,9 @@ import pathspec
 
 GLOB_CHARACTERS = "*?[{"
 _LONGEST_NAME_BYTES = 255  # ext4, APFS and NTFS all stop there
+_MOST_ALTERNATIVES = 200  # thirty pairs of braces stand for a thousand million
 _DRIVE = re.compile(r"^[A-Za-z]:")
+_BRACES = re.compile(r"\{([^{}]*)\}")
 # NTFS reads "GIT~1" as the short name of ".git".
 _GIT_FOLDERS = frozenset({".git", "git~1"})
 
@@ -36,6 +39,8 @@ def clean_pattern(text: str) -> str:
         raise ValueError(f"{text!r} names the whole repository; write '**' when that is meant")
     for component in components:
         _check_component(component, text)
+    if _count_alternatives(text) > _MOST_ALTERNATIVES:
+        raise ValueError(f"{text[:40]!r}… stands for more than {_MOST_ALTERNATIVES} paths by its braces")
     return "/".join(components)
 
 
@@ -67,7 +72,12 @@ def _is_git_folder(component: str) -> bool:
 
 def matches(pattern: str, path: str) -> bool:
     """Whether a path is what a `writes` pattern names: the path itself, one below it, or one that its globs match."""
-    return pathspec.GitIgnoreSpec.from_lines(f"/{each}" for each in _expand_braces(pattern)).match_file(path)
+    return any(matching(pattern, [path]))
+
+
+def matching(pattern: str, paths: Iterable[str]) -> Iterator[str]:
+    """Those of the paths that a `writes` pattern names."""
+    return pathspec.GitIgnoreSpec.from_lines(f"/{each}" for each in _expand_braces(pattern)).match_files(paths)
 
 
 def literal_parts(pattern: str) -> tuple[str, ...]:
@@ -86,9 +96,18 @@ def may_overlap(one: str, other: str) -> bool:
     return _reaches(one_prefix, one_is_glob, other_prefix) or _reaches(other_prefix, other_is_glob, one_prefix)
 
 
+def _count_alternatives(pattern: str) -> int:
+    """How many patterns `_expand_braces` makes of this one; it stops counting when there are too many."""
+    count = 1
+    while count <= _MOST_ALTERNATIVES and (found := _BRACES.search(pattern)):
+        count *= found[1].count(",") + 1
+        pattern = pattern[: found.start()] + pattern[found.end() :]
+    return count
+
+
 def _expand_braces(pattern: str) -> list[str]:
     """`{a,b}.py` as `a.py` and `b.py`, from the innermost braces outwards; braces without a pair are plain text."""
-    found = re.search(r"\{([^{}]*)\}", pattern)
+    found = _BRACES.search(pattern)
     if found is None:
         return [pattern]
     before, after = pattern[: found.start()], pattern[found.end() :]

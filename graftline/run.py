@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
@@ -26,18 +27,22 @@ from graftline.settings import Settings
 from graftline.store import RunFolder
 from graftline.verify.detect import TestCommand
 
+if TYPE_CHECKING:
+    from graftline.planning.survey import Survey
+
 
 @dataclass
 class Run:
     """An open run: pinned facts, the places it works in and the records it writes.
 
     `stop_reason` is set when nothing new may start (a key was refused, the budget is spent): what runs goes on,
-    what has not started does not. `settled` is the shape of the plan that the run goes by, once there is one.
-    `test_command`, what it runs on and the size of a worktree are known once the run is to be carried out.
-    `recovered` says what was found of a process of it that had died. `tested` holds the keys of the suites that
-    this entry into the run has seen end. `deployment` is the id of the Prefect deployment it is a run of, if any.
-    `call_ended` is set, and another one put in its place, whenever a call has given back what it did not use.
-    `given_up` has the last attempt of each task that failed for good in this entry into the run.
+    what has not started does not. `settled` is the shape of the plan that the run goes by, once there is one,
+    `survey` what it is made by, while it is. `test_command`, what it runs on and the size of a worktree are known
+    once the run is to be carried out. `recovered` says what was found of a process of it that had died. `tested`
+    holds the keys of the suites that this entry into the run has seen end. `deployment` is the id of the Prefect
+    deployment it is a run of, if any. `call_ended` is set, and another one put in its place, whenever a call has
+    given back what it did not use. `given_up` has the last attempt of each task that failed for good in this entry
+    into the run.
     """
 
     pinned: PinnedRun
@@ -51,6 +56,7 @@ class Run:
     merger: Merger
     environ: Mapping[str, str]
     settled: Graph | None = None
+    survey: "Survey | None" = None
     test_command: TestCommand | None = None
     test_tools: str = ""
     tree_bytes: int = 0

@@ -55,7 +55,7 @@ def isolated_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     """A home, a state directory and a git identity of the test's own, and no inherited variables."""
     home = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
-        if name.startswith(("GIT_", "GRAFTLINE_", "ANTHROPIC_", "CLAUDE")):
+        if name.startswith(("GIT_", "GRAFTLINE_", "ANTHROPIC_", "CLAUDE", "CODEX_", "OPENAI_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))

@@ -133,6 +133,7 @@ def test_the_page_on_agents_says_of_every_type_what_it_can_do(kind: str, tmp_pat
     assert told["resume a session"][0].startswith("yes") is can.resumes
     assert told["keep a money limit"][0].startswith("yes") is can.enforces_budget
     assert told["report its cost"][0].startswith("yes") is can.reports_cost
+    assert told["be asked for a plan"][0].startswith("yes") is can.fills_forms
 
 
 @pytest.mark.parametrize("kind", PROFILE_TYPES)

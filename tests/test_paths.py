@@ -34,6 +34,8 @@ from graftline.paths import clean_file_path, clean_pattern, may_overlap
         ("git~1/config", "git's own"),
         (".g\u200cit/config", "git's own"),
         ("a/" + "x" * 256, "255 bytes"),
+        ("{a,b}" * 30, "more than 200 paths"),
+        ("{" * 30 + "a,b}" + ",c}" * 29 + "{a,b}" * 5, "more than 200 paths"),
     ],
 )
 def test_dangerous_path_is_refused_with_its_reason(text: str, reason: str) -> None:
@@ -52,6 +54,7 @@ def test_dangerous_path_is_refused_with_its_reason(text: str, reason: str) -> No
         (".github/workflows", ".github/workflows"),
         (".gitignore", ".gitignore"),
         ("a..b", "a..b"),
+        ("src/{a,b}/{c,{d,e}}.{py,pyi}", "src/{a,b}/{c,{d,e}}.{py,pyi}"),
     ],
 )
 def test_usable_path_gets_its_one_spelling(text: str, clean: str) -> None:

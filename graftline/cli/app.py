@@ -23,7 +23,7 @@ app.command("graftline.cli.resume:resume", name="resume", help="Go on with a run
 app.command("graftline.cli.answer:answer", name="answer", help="Answer what an agent asked; it goes on from there.")
 app.command("graftline.cli.approve:approve", name="approve", help="Approve a plan that waits for it, or reject it.")
 app.command("graftline.cli.abort:abort", name="abort", help="Stop a run from any terminal; nothing is lost.")
-app.command("graftline.cli.plan:plan", name="plan", help="Check a plan file and show it; write it as a Prefect flow.")
+app.command("graftline.cli.plan:plan", name="plan", help="Make a plan or check one, and show what it may cost.")
 app.command("graftline.cli.inspect:status", name="status", help="Show how a run stands or ended.")
 app.command("graftline.cli.inspect:logs", name="logs", help="Show what an agent printed.")
 app.command("graftline.cli.work:diff", name="diff", help="Show the work of a run or of one of its tasks.")

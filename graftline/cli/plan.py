@@ -1,6 +1,5 @@
 """`graftline plan`: check a plan file or have a plan made, show what is to be expected of it, and write it down."""
 
-import asyncio
 import contextlib
 import os
 import shlex
@@ -15,9 +14,11 @@ from graftline.cli.blocks import blocks_of_server
 from graftline.cli.console import stderr_console, stdout_console
 from graftline.cli.emitted import flow_text
 from graftline.cli.new_file import NewFile
+from graftline.cli.signals import run_until_signal
 from graftline.cli.words import read_words
 from graftline.errors import RepositoryError, UserError
 from graftline.git.repository import open_repository, resolve_target
+from graftline.journal import Entry, EventKind, listening
 from graftline.manifest import SUFFIXES, dump_manifest, load_manifest, spelling_of
 from graftline.opening import opened_for_planning
 from graftline.planning.desk import propose_plan
@@ -25,8 +26,12 @@ from graftline.planning.preview import Preview, preview_of
 from graftline.planning.prospects import prospects_here, prospects_in
 from graftline.report.preview_markdown import preview_markdown
 from graftline.report.preview_text import preview_lines
+from graftline.report.sentences import describe
 from graftline.request import BuildRequest
 from graftline.settings import load_settings
+
+UNSAID = frozenset({EventKind.AGENT_PROGRESS, EventKind.PROCESS_STARTED, EventKind.PLAN_PROPOSED})
+"""What is not said while a plan is made: the plan itself is shown at the end."""
 
 
 def plan(
@@ -68,7 +73,7 @@ def plan(
         raise UserError("choose one of --json and --markdown")
     written = NewFile.named("--out", out, SUFFIXES) if out else None
     emitted = NewFile.named("--emit", emit, (".py",)) if emit else None
-    preview = asyncio.run(_preview_file(file) if file is not None else _make_plan(words))
+    preview = run_until_signal(_preview_file(file) if file is not None else _make_plan(words))
     if written is not None:
         written.write(dump_manifest(preview.plan, spelling_of(written.path)))
     if emitted is not None:
@@ -106,12 +111,18 @@ async def _preview_file(file: Path) -> Preview:
 
 
 async def _make_plan(words: str) -> Preview:
-    """The preview of a plan that is made now."""
+    """The preview of a plan that is made now; who is asked, and what there is to wait for, is said meanwhile."""
     request = BuildRequest(repository=str(Path.cwd()), prompt=words)
-    async with opened_for_planning(request, os.environ, load_blocks=blocks_of_server) as run:
-        proposed = await propose_plan(run, 1)
-        prospects = await prospects_in(run, proposed.plan)
+    with listening(_say):
+        async with opened_for_planning(request, os.environ, load_blocks=blocks_of_server) as run:
+            proposed = await propose_plan(run, 1)
+            prospects = await prospects_in(run, proposed.plan)
     return preview_of(proposed.plan, by=proposed.by, prospects=prospects, notes=proposed.notes)
+
+
+def _say(entry: Entry) -> None:
+    if entry.event not in UNSAID:
+        stderr_console().say(describe(entry))
 
 
 def _show(preview: Preview, *, as_json: bool, as_markdown: bool) -> None:

@@ -3,13 +3,16 @@
 import asyncio
 import signal
 from collections.abc import Coroutine
+from typing import TypeVar
+
+Result = TypeVar("Result")
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 """Those Python would die of on the spot, with agents and a server left behind: `kill`, and a closed terminal."""
 
 
-def run_until_signal(work: Coroutine[None, None, None]) -> None:
-    """Run it to its end.
+def run_until_signal(work: Coroutine[None, None, Result]) -> Result:
+    """Run it to its end; what it gives.
 
     Raises:
         KeyboardInterrupt: Ctrl-C ended it.
@@ -17,7 +20,7 @@ def run_until_signal(work: Coroutine[None, None, None]) -> None:
     """
     received: list[int] = []
 
-    async def listen() -> None:
+    async def listen() -> Result:
         task = asyncio.current_task()
 
         def end(number: int) -> None:
@@ -30,10 +33,10 @@ def run_until_signal(work: Coroutine[None, None, None]) -> None:
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 asyncio.get_running_loop().add_signal_handler(number, end, number)
-        await work
+        return await work
 
     try:
-        asyncio.run(listen())
+        return asyncio.run(listen())
     except BaseException:
         if received:
             raise SystemExit(128 + received[0]) from None

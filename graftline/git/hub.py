@@ -158,11 +158,10 @@ class Hub:
         found = await self.run(
             ["check-ignore", "--no-index", "-z", "--stdin"],
             work_tree=work_tree,
-            env={"GIT_LITERAL_PATHSPECS": "1"},
-            stdin=b"".join(os.fsencode(path) + b"\0" for path in asked),
+            stdin=b"".join(b"./" + os.fsencode(path) + b"\0" for path in asked),  # with that, none has any magic
             accept=frozenset({0, 1}),
         )
-        return frozenset(found.fields)
+        return frozenset(path.removeprefix("./") for path in found.fields)
 
     async def diff(self, old: str, new: str, *, color: bool = False) -> bytes:
         """The difference between two commits, for people; no command of a configuration or an attribute is run."""

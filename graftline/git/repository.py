@@ -3,9 +3,7 @@
 Nothing here writes: `git status` runs without optional locks, so even the index keeps its bytes.
 """
 
-import os
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -212,18 +210,3 @@ def list_files(repository: Repository, commit: str) -> tuple[tuple[str, ...], in
     entries = [entry.partition("\t") for entry in listed]
     sizes = (about.split()[3] for about, _, _ in entries)
     return tuple(path for _, _, path in entries), sum(int(size) for size in sizes if size.isdecimal())
-
-
-def find_ignored(repository: Repository, paths: Iterable[str]) -> frozenset[str]:
-    """Those of some paths that the user's ignore rules name, as they are in the working tree."""
-    named = "".join(f"{path}\0" for path in paths)
-    if not named:
-        return frozenset()
-    shown = git(
-        ["check-ignore", "-z", "--stdin"],
-        git_dir=repository.git_dir,
-        work_tree=repository.path,
-        stdin=os.fsencode(named),
-        accept=NO_MATCH,
-    )
-    return frozenset(shown.fields)

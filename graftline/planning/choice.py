@@ -54,7 +54,7 @@ async def choose_provider(settings: Settings, environ: Mapping[str, str]) -> Cho
         PlannerUnavailableError: whoever could be asked is out of reach; says how to get a planner.
     """
     _check(settings)
-    stated = _stated(settings)
+    stated = stated_way(settings)
     missing: dict[Way, str] = {}
     for way in (stated,) if stated else WAYS:
         found = await _look_for(way, settings, environ)
@@ -72,7 +72,7 @@ async def choose_provider(settings: Settings, environ: Mapping[str, str]) -> Cho
     )
 
 
-def _stated(settings: Settings) -> Way | None:
+def stated_way(settings: Settings) -> Way | None:
     """The way that the settings name, if only by something that no other one has."""
     planner = settings.planner
     if planner.provider != "auto":
@@ -92,7 +92,7 @@ def _check(settings: Settings) -> None:
         )
     if not planner.base_url:
         return
-    if _stated(settings) == "agent":
+    if stated_way(settings) == "agent":
         raise SettingsError(
             "[planner] `base_url` is the address of an API, and cannot be combined with an agent: "
             "set it in the agent's profile, [agents.NAME]"
@@ -135,7 +135,7 @@ def _anthropic(settings: Settings, environ: Mapping[str, str]) -> Choice | str:
         credentials=credentials,
         timeouts=settings.timeouts,
     )
-    return Choice(provider, access, version("anthropic"), _stated(settings) is None)
+    return Choice(provider, access, version("anthropic"), stated_way(settings) is None)
 
 
 def _openai(settings: Settings, environ: Mapping[str, str]) -> Choice | str:
@@ -151,7 +151,7 @@ def _openai(settings: Settings, environ: Mapping[str, str]) -> Choice | str:
         return ", and ".join(needs)
     provider = OpenAIProvider(model=planner.model, base_url=base_url, api_key=key, timeouts=settings.timeouts)
     access = "OPENAI_API_KEY" if key else "no key"
-    return Choice(provider, access, version("openai"), _stated(settings) is None)
+    return Choice(provider, access, version("openai"), stated_way(settings) is None)
 
 
 def _address(settings: Settings, environ: Mapping[str, str], variable: str) -> str:
@@ -178,7 +178,7 @@ async def _agent(settings: Settings, environ: Mapping[str, str]) -> Choice | str
         if not probe.problems:
             model = model_asked_for(_with_model(settings, name), name)
             provider = AgentProvider(backend, profile=name, model=model, environ=environ, timeouts=settings.timeouts)
-            return Choice(provider, probe.access, probe.version, _stated(settings) is None)
+            return Choice(provider, probe.access, probe.version, stated_way(settings) is None)
         problems[name] = "; ".join(probe.problems)
     return "; or ".join(f"{name}: {problem}" for name, problem in problems.items())
 

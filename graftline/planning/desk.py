@@ -1,20 +1,20 @@
 """The planner's desk: where a request, what is known of the repository and a model come together into a proposal."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
 import anyio.to_thread
 
 from graftline.errors import GraftlineError
-from graftline.git.repository import find_ignored, list_files
+from graftline.git.repository import list_files
 from graftline.journal import EventKind
 from graftline.patch import PlanPatch
 from graftline.plan import Plan
 from graftline.planning.asking import Ask, asking, settle_answered
 from graftline.planning.choice import choose_provider
 from graftline.planning.conflicts import order_conflicts
+from graftline.planning.context import build_context
 from graftline.planning.estimate import estimate
 from graftline.planning.interval import Interval
 from graftline.planning.past import read_past
@@ -26,6 +26,7 @@ from graftline.planning.prompts import load_templates
 from graftline.planning.proposals import Proposed, read_proposal, write_proposal
 from graftline.planning.prospects import find_conflicts, prospects_in
 from graftline.planning.scaffold import Bench, CheckScaffold
+from graftline.planning.survey import survey_of
 from graftline.planning.validation import Ground
 from graftline.preflight import check_plan
 from graftline.private_files import make_folder
@@ -72,7 +73,7 @@ async def _make_proposal(run: Run, number: int) -> Proposed:
         return Proposed(number=number, by="request", plan=run.pinned.given)
     desk = await _open_desk(run, _feedback(run, number))
     made = await make_plan(desk.job, desk.ask, desk.check_scaffold)
-    plan = order_conflicts(made.plan, await find_conflicts(made.plan, run.repository, run.base, run.environ))
+    plan = order_conflicts(made.plan, await find_conflicts(made.plan, partial(survey_of, run)))
     await check_plan(plan, run.settings, run.environ)
     return Proposed(number=number, by="planner", plan=plan, notes=made.notes, templates=made.templates)
 
@@ -105,31 +106,28 @@ async def patch_plan(run: Run, number: int) -> RecordedPatch:
 
 async def _open_desk(run: Run, feedback: tuple[Feedback, ...] = ()) -> Desk:
     """The desk at which an open run's request is planned."""
+    seen = await survey_of(run)
+    request, settings = run.pinned.request.prompt, run.settings
+    describe = partial(
+        build_context, index=seen.index, history=seen.history, max_tokens=settings.planner.context_tokens
+    )
+    context = await anyio.to_thread.run_sync(describe, run.repository, run.base, request)
     tracked, _ = await anyio.to_thread.run_sync(list_files, run.repository, run.base)
     answers = make_folder(run.folder.store.answers)
     settle_answered(run, answers)
-    chosen = await choose_provider(run.settings, run.environ)
-    run.journal.append(EventKind.PLAN_NOTED, text=f"planner: {chosen}")
+    chosen = await choose_provider(settings, run.environ)
+    for note in (f"planner: {chosen}", *context.notes):
+        run.journal.append(EventKind.PLAN_NOTED, text=note)
     job = Job(
-        request=run.pinned.request.prompt,
-        context=await _describe_repository(run),
-        settings=run.settings,
+        request=request,
+        context=context.text,
+        settings=settings,
         templates=load_templates(run.repository.path),
-        ground=Ground(frozenset(tracked), partial(_find_ignored, run)),
+        ground=Ground(frozenset(tracked), partial(run.hub.ignored_paths, work_tree=run.repository.path)),
         test_command=run.test_command,
         feedback=feedback,
     )
     return Desk(job, asking(run, chosen.provider, answers), _bench(run).check)
-
-
-async def _find_ignored(run: Run, paths: Iterable[str]) -> frozenset[str]:
-    return await anyio.to_thread.run_sync(find_ignored, run.repository, paths)
-
-
-async def _describe_repository(run: Run) -> str:
-    """What the planner is shown of the repository."""
-    tracked, _ = await anyio.to_thread.run_sync(list_files, run.repository, run.base)
-    return "\n".join(tracked[:500])
 
 
 def _bench(run: Run) -> Bench:

@@ -67,6 +67,7 @@ class ImportResolver:
         # By file name without its suffix, so that the end of a path is compared with few others.
         self._by_stem: dict[str, list[str]] = {}
         self._by_folder: dict[str, list[str]] = {}
+        self._endings: dict[tuple[str, str], list[str]] = {}
         for path in sorted(self.paths):
             pure = path.rpartition("/")
             self._by_stem.setdefault(pure[2].partition(".")[0], []).append(path)
@@ -106,16 +107,20 @@ class ImportResolver:
 
     def _ending(self, path: str, parts: list[str], suffix: str, *, least: int) -> list[str]:
         """The file whose path ends in most of the parts, at least `least` of them; of several, the nearest."""
-        best: tuple[int, int, str] | None = None
-        for candidate in self._by_stem.get(parts[-1], ()):
-            if not candidate.endswith(suffix):
-                continue
-            own = candidate.removesuffix(suffix).split("/")
-            shared = _shared(reversed(own), reversed(parts))
-            near = _shared(own, path.split("/"))
-            if shared >= min(least, len(parts)) and (best is None or (shared, near) > best[:2]):
-                best = (shared, near, candidate)
-        return [best[2]] if best else []
+        name = ("/".join(parts), suffix)
+        if name not in self._endings:  # the same few names are imported everywhere
+            self._endings[name] = self._longest_endings(parts, suffix, min(least, len(parts)))
+        best = self._endings[name]
+        if len(best) < 2:
+            return best
+        own = path.split("/")
+        return [max(best, key=lambda candidate: _shared(candidate.split("/"), own))]
+
+    def _longest_endings(self, parts: list[str], suffix: str, least: int) -> list[str]:
+        candidates = [path for path in self._by_stem.get(parts[-1], ()) if path.endswith(suffix)]
+        shared = [_shared(reversed(path.removesuffix(suffix).split("/")), reversed(parts)) for path in candidates]
+        most = max(shared, default=0)
+        return [path for path, count in zip(candidates, shared, strict=True) if count == most >= least]
 
     def _python(self, folder: str, name: str) -> list[str]:
         dots = len(name) - len(name.lstrip("."))

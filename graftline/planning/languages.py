@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
-from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -133,7 +132,7 @@ _SUFFIXES: Mapping[str, str] = MappingProxyType(
 
 def language_of(path: str) -> str:
     """The language of a file, going by its name; empty for one that is not parsed."""
-    return _SUFFIXES.get(PurePosixPath(path).suffix.lower(), "")
+    return _SUFFIXES.get(path[path.rfind(".") :].lower(), "")
 
 
 @cache

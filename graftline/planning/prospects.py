@@ -1,9 +1,9 @@
 """What a run of a plan comes to in a repository: who does the tasks, what they may cost, what may collide."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from itertools import combinations
 
-import anyio
 from pydantic import BaseModel, ConfigDict, Field
 
 from graftline.agents.routing import route_of
@@ -14,12 +14,11 @@ from graftline.plan import Plan, graph_of
 from graftline.planning.advice import Advice, advise
 from graftline.planning.conflicts import PredictedConflict, predict_conflicts
 from graftline.planning.estimate import RunEstimate, estimate
-from graftline.planning.history import read_history
-from graftline.planning.index import index_repository
 from graftline.planning.past import Past, read_past
+from graftline.planning.survey import Survey, survey, survey_of
 from graftline.run import Run
 from graftline.settings import Settings
-from graftline.store import cache_place, repository_place, state_place
+from graftline.store import repository_place, state_place
 
 
 class Part(BaseModel):
@@ -92,7 +91,8 @@ async def prospects_here(
     state_dir = state_place(environ)
     store = repository_place(state_dir, str(repository.common_dir))
     past = read_past(store, Ledger.open(state_dir)) if store.runs.is_dir() else Past()
-    conflicts = () if commit is None else await find_conflicts(plan, repository, commit, environ)
+    look = partial(survey, repository, commit or "", environ)
+    conflicts = () if commit is None else await find_conflicts(plan, look)
     return prospects_of(plan, settings, past, conflicts=conflicts)
 
 
@@ -107,19 +107,16 @@ async def prospects_in(run: Run, plan: Plan) -> Prospects:
         plan,
         run.settings,
         read_past(run.folder.store, run.ledger),
-        conflicts=await find_conflicts(plan, run.repository, run.base, run.environ),
+        conflicts=await find_conflicts(plan, partial(survey_of, run)),
         planning=Account(tuple(call for call in calls if call.role is Role.PLANNER)),
     )
 
 
-async def find_conflicts(
-    plan: Plan, repository: Repository, commit: str, environ: Mapping[str, str]
-) -> tuple[PredictedConflict, ...]:
-    """The predicted conflicts of a plan; nobody looks through the repository for tasks that cannot collide."""
+async def find_conflicts(plan: Plan, look: Callable[[], Awaitable[Survey]]) -> tuple[PredictedConflict, ...]:
+    """The predicted conflicts of a plan; nobody looks at the repository for tasks that cannot collide."""
     graph = graph_of(plan)
     writers = [spec.id for spec in plan.tasks if not spec.read_only]
     if all(graph.is_ordered(one, other) for one, other in combinations(writers, 2)):
         return ()
-    index = await index_repository(repository, commit, cache=cache_place(environ) / "facts.db")
-    history = await anyio.to_thread.run_sync(read_history, repository, commit)
-    return predict_conflicts(plan, index=index, history=history)
+    seen = await look()
+    return predict_conflicts(plan, index=seen.index, history=seen.history)

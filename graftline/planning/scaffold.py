@@ -18,7 +18,7 @@ from graftline.git.trees import add_files
 from graftline.journal import EventKind
 from graftline.plan import Plan
 from graftline.private_files import make_folder, write_file
-from graftline.text import plain_line
+from graftline.text import plain_end, plain_line
 from graftline.verify.baseline import baseline_key
 from graftline.verify.detect import TestCommand
 from graftline.verify.result import TestFailure, TestResult
@@ -176,7 +176,7 @@ def _check_can_run(result: TestResult, files: Mapping[str, str]) -> None:
     others = [failure for failure in result.failures if _file_of(failure.test) not in files]
     for failure in others:
         if failure.kind == "crash" or (failure.kind == "collection" and Path(failure.test).name == "conftest.py"):
-            raise CannotRunError(f"{_CANNOT_RUN}: {failure.test}: {failure.message}")
+            raise CannotRunError(f"{_CANNOT_RUN}: {failure.test}: {failure.message}\n{plain_end(failure.trace, 2_000)}")
 
 
 def _file_of(test: str) -> str:

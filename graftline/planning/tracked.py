@@ -1,6 +1,6 @@
 """Which tracked files planning looks at, and which of them it only names."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pathspec
 
@@ -40,11 +40,11 @@ def tracked_files(git_dir: Path, commit: str) -> tuple[TreeFile, ...]:
 
 def skip_reason(file: TreeFile) -> str:
     """Why a file is named and not read, going by its path and size; empty when it is read."""
-    path = PurePosixPath(file.path)
+    *folders, name = file.path.lower().split("/")
     if file.size < 0:
         return "missing"
-    if not _VENDORED.isdisjoint(path.parts[:-1]):
+    if not _VENDORED.isdisjoint(folders):
         return "vendored"
-    if path.name.lower().endswith(_GENERATED_NAMES):
+    if name.endswith(_GENERATED_NAMES):
         return "generated"
     return "large" if file.size > MAX_BYTES else ""

@@ -69,7 +69,7 @@ def _find_problems(tasks: Sequence[TaskSpec], tracked: frozenset[str], ignored: 
         *_unsaid_writes(tasks),
         *_shared_writes(tasks),
         *_impossible_writes(tasks, files),
-        *_ignored(tasks, ignored),
+        *_ignored(tasks, files, ignored),
         *_acceptance_in_the_way(tasks, files),
         *_acceptance_of_two(tasks),
         *_unknown_tests(tasks, files),
@@ -159,10 +159,10 @@ def _impossible_writes(tasks: Sequence[TaskSpec], files: _Files) -> Iterator[Pro
                 yield Problem(f"`writes` names {path!r}, but {above!r} is a file or a link, not a folder", task=task.id)
 
 
-def _ignored(tasks: Sequence[TaskSpec], ignored: frozenset[str]) -> Iterator[Problem]:
+def _ignored(tasks: Sequence[TaskSpec], files: _Files, ignored: frozenset[str]) -> Iterator[Problem]:
     for task in tasks:
         for path in dict.fromkeys((*task.writes, *task.acceptance)):
-            if path in ignored:
+            if path in ignored and files.file(path) is None:  # a file that is tracked is kept all the same
                 yield Problem(f"git ignores {path!r}, so nothing of it would be kept", task=task.id)
 
 

@@ -15,6 +15,7 @@ from graftline.journal import Entry, EventKind
 from graftline.ledger import Account
 from graftline.pinned import PinnedRun
 from graftline.plan import TaskSpec
+from graftline.planning.forecast import score_forecast
 from graftline.questions import open_questions
 from graftline.records import AttemptRecord, AttemptState, heal_records, task_records
 from graftline.report.expectation import estimate_report
@@ -227,7 +228,12 @@ def assemble_report(
             for ref, entry in history.salvage.items()
             if ref not in gone_on_from
         ),
-        notes=(*pinned.notes, *dict.fromkeys(history.warnings), *record_notes(pinned, folder)),
+        notes=(
+            *pinned.notes,
+            *dict.fromkeys(history.warnings),
+            *record_notes(pinned, folder),
+            *(str(score) for score in [score_forecast(entries)] if score),
+        ),
     )
 
 

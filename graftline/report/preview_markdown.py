@@ -38,8 +38,8 @@ def _parts(preview: Preview) -> Iterator[str]:
         yield f"{escape(preview.plan.description, 2000)}\n\n"
     if prospects is not None:
         yield from (f"- {label}: {escape(text, 1000)}\n" for label, text in expectations(prospects))
-        yield f"- Advice: {escape(advice_line(prospects), 1000)}\n"
-    yield f"\n## Order\n\n{code_block(_tree(preview))}"
+        yield f"- Advice: {escape(advice_line(prospects), 1000)}\n\n"
+    yield f"## Order\n\n{code_block(_tree(preview))}"
     yield from _tasks(preview)
     if prospects is not None:
         yield from _conflicts(prospects)

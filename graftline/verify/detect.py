@@ -4,7 +4,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -86,7 +86,7 @@ def find_test_command(
         raise SettingsError(
             '`[test] runner = "command"` needs `[test] command`, the argv to run, such as ["make", "test"].'
         )
-    if settings.runner == "auto" and not _has_pytest_tests(folder, tracked):
+    if settings.runner == "auto" and not has_pytest_tests(tracked, lambda name: _read_if_there(folder / name)):
         raise SettingsError(f"No tests were found in {folder}: no pytest configuration, no test files. {_WHAT_TO_DO}")
     python = _find_python(settings, folder, environ)
     if python is None:
@@ -146,13 +146,17 @@ def is_pytest_call(argv: Sequence[str]) -> bool:
     return False
 
 
-def _has_pytest_tests(folder: Path, tracked: Sequence[str]) -> bool:
+def has_pytest_tests(tracked: Sequence[str], read: Callable[[str], str]) -> bool:
+    """Whether the tracked files hold tests for pytest or settings of it; `read` gives the text of one at the root."""
     for path in map(PurePosixPath, tracked):
         test_folder = path.suffix == ".py" and bool({"test", "tests"} & set(path.parts[:-1]))
         if path.name in _PYTEST_FILES or path.match("test_*.py") or path.match("*_test.py") or test_folder:
             return True
-    roots = (name for name in _PYTEST_SECTIONS if name in tracked and (folder / name).is_file())
-    return any(_PYTEST_SECTIONS[name] in (folder / name).read_text(errors="replace") for name in roots)
+    return any(section in read(name) for name, section in _PYTEST_SECTIONS.items() if name in tracked)
+
+
+def _read_if_there(path: Path) -> str:
+    return path.read_text(errors="replace") if path.is_file() else ""
 
 
 def _find_python(settings: TestSettings, folder: Path, environ: Mapping[str, str]) -> str | None:

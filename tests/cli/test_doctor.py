@@ -53,6 +53,8 @@ def test_what_is_there_is_said_without_any_secret_and_nothing_is_written(
     ]
     assert lines[3].startswith(f"state     {project.state_dir}, ")
     assert lines[4].startswith("tests     sh -c ! test -e broken.txt (python 3.")
+    assert lines[5].startswith("planner   anthropic ")
+    assert lines[5].endswith(", api.anthropic.com, ANTHROPIC_API_KEY (the first that can be asked)")
     assert [line for line in lines if line.startswith("  claude-code ")] == [f"  claude-code               {claude}"]
     assert lines[-4:] == [
         "profiles",
@@ -70,11 +72,12 @@ def test_what_is_missing_and_needed_here_is_named_with_how_to_get_it(
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.setenv("GRAFTLINE_AGENT__BACKEND", "claude-code")
     monkeypatch.setenv("GRAFTLINE_TEST__COMMAND", '["no-such-runner"]')
+    monkeypatch.setenv("GRAFTLINE_PLANNER__AGENT", "codex")
 
     assert main(["doctor", "--json"]) == 3
 
     answer = json.loads(capfd.readouterr().out)
-    assert (answer["ready"], answer["missing"]) == (False, ["tests", "claude-code"])
+    assert (answer["ready"], answer["missing"]) == (False, ["tests", "planner", "claude-code"])
     types = {agent["name"]: agent for agent in answer["types"]}
     assert list(types) == list(PROFILE_TYPES), "every type that there is"
     assert [agent["is_used"] for agent in answer["profiles"]] == [False]
@@ -91,12 +94,17 @@ def test_outside_of_a_repository_the_defaults_count(
     project: Project, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project.outside)
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    login = Path(os.environ["HOME"]) / ".claude" / ".credentials.json"
+    login.parent.mkdir()
+    login.write_text("{}")
 
     assert main(["doctor"]) == 0
 
     said = capfd.readouterr().out
     assert "settings  the defaults and variables (. is not in a git repository" in said
     assert "tests     not looked for without a repository\n" in said
+    assert re.search(r"^planner   claude-code 2\.1\.329, .* login in ", said, re.MULTILINE)
     assert re.search(r"^  claude-code +ready; used here; ", said, re.MULTILINE)
     assert not project.state_dir.exists()
 

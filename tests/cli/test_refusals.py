@@ -212,7 +212,7 @@ def test_a_dry_run_says_what_would_run_and_writes_nothing(project: Project, capf
         "Basis   prior: no runs of this repository yet; a call of scripted costs $0.01 (80% intervals)",
         "Path    first, second: the chain that takes longest",
         "At once 1 agent, of 7 that are allowed",
-        "Advice",
+        "Advice  one agent: the tasks wait for one another: 100% of the work is one chain",
         f"Agent   command ({sys.executable})",
         "Tests   sh -c ! test -e broken.txt",
         f"Target  main at {commit}, which stays; a branch gets the result",

@@ -213,3 +213,17 @@ async def test_the_users_hooks_and_templates_stay_out(
 async def test_the_state_folder_is_the_users_alone(make_repository: MakeRepository, open_scene: OpenScene) -> None:
     _, hub, _ = await open_scene(make_repository())
     assert hub.git_dir.parent.stat().st_mode & 0o777 == 0o700
+
+
+async def test_paths_that_would_not_be_kept_are_told_from_the_others_whatever_they_are_called(
+    make_repository: MakeRepository, open_scene: OpenScene, user_git: UserGit
+) -> None:
+    path = make_repository({".gitignore": "*.log\nout/\n", "src/a.py": "", "src/.gitignore": "!kept.log\n"})
+    (path / ".git" / "info" / "exclude").write_text("private\n")
+    (path / "link").symlink_to("/etc")
+    user_git(path, "add", "link")
+    _, hub, _ = await open_scene(path)
+    ignored = {"a.log", ":(top)a.log", "--a.log", "out/x", "out/**", "src/*.log", "private/x", "x/__pycache__/y.pyc"}
+    others = {"src/kept.log", "src/a.py", "**", "link/a.log", ":!a", "-x", "src", "a.log.txt", "src/a.py/b"}
+    assert await hub.ignored_paths(sorted(ignored | others), path) == ignored
+    assert await hub.ignored_paths([], path) == frozenset()

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +11,9 @@ from pydantic import JsonValue
 
 from graftline.agents.outcome import OutcomeKind, Usage
 from graftline.caps import Cap, Scope
-from graftline.clock import Clock
 from graftline.errors import ExitCode, PlannerError, PlannerUnavailableError
-from graftline.journal import EventKind, Journal
-from graftline.ledger import Call, CostSource, Ledger, NextCall, Role
+from graftline.journal import EventKind
+from graftline.ledger import CostSource, NextCall, Role
 from graftline.planning.anthropic_provider import AnthropicProvider
 from graftline.planning.asking import asking, settle_answered
 from graftline.planning.provider import Answer, Message, Question, Refusal
@@ -22,6 +21,7 @@ from graftline.process import OnStart
 from graftline.run import BUDGET_REACHED
 from graftline.settings import Settings
 from tests.model_server import ModelServer
+from tests.planning.accounts import open_account
 
 QUESTION = Question(
     purpose="plan",
@@ -33,40 +33,13 @@ QUESTION = Question(
 )
 PLAN: dict[str, JsonValue] = {"tasks": ["a \N{SNOWMAN}"]}
 USED: dict[str, JsonValue] = {"input_tokens": 1_000_000, "output_tokens": 100_000, "cache_read_tokens": 0}
-PRICED = {"prices": {"m": {"input": 3, "output": 15}}, "cost": {"max_usd": 100}}
-
-
-@dataclass
-class Account:
-    """A payer that is no run, as a request for a plan alone is."""
-
-    ledger: Ledger
-    journal: Journal
-    settings: Settings
-    id: str = "plan-1"
-    deployment: str = ""
-    stop_reason: str = ""
-    concurrent_calls: int = 1
-    clock: Clock = field(default_factory=Clock)
-    call_ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def calls(self) -> tuple[Call, ...]:
-        return self.ledger.account(self.id).calls
-
-    def told(self, event: EventKind) -> list[Mapping[str, JsonValue]]:
-        return [entry.data for entry in self.journal.entries() if entry.event is event]
+PRICES = {"m": {"input": 3, "output": 15}}
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ModelServer]:
     with ModelServer() as server:
         yield server
-
-
-def account(folder: Path, **settings: object) -> Account:
-    journal = Journal.create(folder / "journal.jsonl", "plan-1", "plan-1")
-    return Account(Ledger.open(folder), journal, Settings.model_validate({**PRICED, **settings}))
 
 
 def model(server: ModelServer, *turns: Mapping[str, JsonValue]) -> AnthropicProvider:
@@ -81,7 +54,7 @@ def provider(server: ModelServer, name: str = "m") -> AnthropicProvider:
 
 
 async def test_an_answer_is_paid_for_once_and_given_again(server: ModelServer, tmp_path: Path) -> None:
-    payer = account(tmp_path)
+    payer = open_account(tmp_path, prices=PRICES)
     one = model(server, {"structured": PLAN, "usage": USED}, {"text": "no plan"})
     before = len(server.requests())
     answers = tmp_path / "answers"
@@ -113,7 +86,7 @@ async def test_an_answer_is_paid_for_once_and_given_again(server: ModelServer, t
 
 async def test_an_answer_outlives_the_process_that_had_not_entered_it_yet(server: ModelServer, tmp_path: Path) -> None:
     """The ledger is put back to what it was while the call went on: what `kill -9` right after the answer leaves."""
-    payer = account(tmp_path)
+    payer = open_account(tmp_path, prices=PRICES)
     answers = tmp_path / "answers"
 
     class Killed(AnthropicProvider):
@@ -147,7 +120,7 @@ async def test_an_answer_outlives_the_process_that_had_not_entered_it_yet(server
 async def test_a_provider_that_is_busy_is_waited_for_while_the_clock_stands_still(
     server: ModelServer, tmp_path: Path
 ) -> None:
-    payer = account(tmp_path, provider={"first_wait_seconds": 0.05, "longest_wait_seconds": 1})
+    payer = open_account(tmp_path, prices=PRICES, provider={"first_wait_seconds": 0.05, "longest_wait_seconds": 1})
     one = model(server, {"error": "rate_limit", "times": 2, "structured": PLAN, "usage": USED})
     with payer.clock.limit(60) as limit:
         before = limit.deadline
@@ -183,7 +156,7 @@ async def test_a_provider_that_is_busy_is_waited_for_while_the_clock_stands_stil
 async def test_a_refusal_that_waiting_does_not_mend_is_one_error_that_says_what_to_do(
     server: ModelServer, tmp_path: Path, turn: Mapping[str, JsonValue], kind: type[PlannerError], words: str
 ) -> None:
-    payer = account(tmp_path, provider={"give_up_seconds": 60})
+    payer = open_account(tmp_path, prices=PRICES, provider={"give_up_seconds": 60})
     before = len(server.requests())
     with pytest.raises(PlannerError) as error:
         await asking(payer, model(server, turn), tmp_path / "answers")(QUESTION)
@@ -197,7 +170,7 @@ async def test_a_refusal_that_waiting_does_not_mend_is_one_error_that_says_what_
 
 
 async def test_without_room_under_a_cap_nobody_is_asked(server: ModelServer, tmp_path: Path) -> None:
-    payer = account(tmp_path, cost={"max_usd": 0.3, "unknown_call_usd": 0.5})
+    payer = open_account(tmp_path, prices=PRICES, cost={"max_usd": 0.3, "unknown_call_usd": 0.5})
     before = len(server.requests())
     with pytest.raises(PlannerError, match=r"cap of \$0\.30 leaves \$0\.30, and the next call counts as \$0\.50"):
         await asking(payer, model(server, {"structured": PLAN}), tmp_path / "answers")(QUESTION)
@@ -207,7 +180,7 @@ async def test_without_room_under_a_cap_nobody_is_asked(server: ModelServer, tmp
 
 
 async def test_a_call_that_is_cancelled_counts_at_its_reservation(server: ModelServer, tmp_path: Path) -> None:
-    payer = account(tmp_path)
+    payer = open_account(tmp_path, prices=PRICES)
     one = model(server, {"hang": True, "text": "x"})
     before = len(server.requests())
     task = asyncio.ensure_future(asking(payer, one, tmp_path / "answers")(QUESTION))
@@ -220,7 +193,7 @@ async def test_a_call_that_is_cancelled_counts_at_its_reservation(server: ModelS
 
 
 async def test_half_characters_and_a_damaged_record_stand_in_nobodys_way(server: ModelServer, tmp_path: Path) -> None:
-    payer = account(tmp_path)
+    payer = open_account(tmp_path, prices=PRICES)
     answers = tmp_path / "answers"
     strange = replace(QUESTION, messages=(Message("user", "REPOSITORY \udcff"),))
     one = model(server, {"text": 'So: {"tasks": []}', "usage": USED})

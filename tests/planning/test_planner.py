@@ -127,7 +127,7 @@ async def test_a_malformed_answer_is_repaired_by_a_good_one_or_ends_in_one_error
     assert (said.role, back.role) == ("assistant", "user")
     assert said.text.strip(), "no provider takes an empty message"
     assert problem in back.text
-    assert "try 1 of 4" in back.text
+    assert "number 1 of 4" in back.text
     assert len(back.text) < 40_000, "what goes back is bounded"
     assert not find_hidden(said.text + back.text)
 

@@ -1,5 +1,6 @@
 """The scaffold: acceptance tests on the base, where each has to be collected and to fail."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from graftline.run import Run
 from tests.pipeline import PYTEST, Project, Tables, task
 from tests.planning.drafting import red_test
 
-GOOD = {"tests/test_good.py": red_test("good")}
+GOOD = {"tests/test_good.py": red_test("good"), "tests/test_half.py": red_test("half")}
 FLAWED = {
     "tests/test_passes.py": "from calc.adding import add\n\n\ndef test_adds():\n    assert add(1, 1) == 2\n",
     "tests/test_mixed.py": red_test("mixed") + "\n\ndef test_is_true():\n    assert True\n",
@@ -23,6 +24,7 @@ FLAWED = {
     "tests/helper.py": red_test("helper"),
     "tests/test_skipped.py": "import pytest\n\n\n@pytest.mark.skip\ndef test_skipped():\n    assert False\n",
     "tests/test_expected.py": "import pytest\n\n\n@pytest.mark.xfail\ndef test_expected():\n    assert False\n",
+    "tests/test_place.py": "import sys\n\nraise RuntimeError(__file__, sys.executable, '/api/v1')\n",
     "tests/test_name.py": "def test_name():\n    with pytest.raises(ValueError):\n        pass\n",
     "tests/test_fixture.py": "def test_fixture(cart):\n    assert cart\n",
     "tests/test_module.py": "import pytest\n\npytest.importorskip('calc.module')\n\n\ndef test_module():\n    pass\n",
@@ -48,6 +50,9 @@ def plan_of(files: dict[str, str]) -> Plan:
 
 
 async def test_every_acceptance_test_has_to_be_collected_and_to_fail_on_the_base(offline_project: Project) -> None:
+    (offline_project.path / "calc" / "half.py").write_text("def run():\n    return later()  # a task's to add\n")
+    offline_project.git("add", "-A")
+    offline_project.git("commit", "-qm", "half")
     run = await offline_project.open([task("a")], {}, settings=PYTEST)
     check = await bench(run).check(plan_of({**GOOD, **FLAWED}))
 
@@ -65,6 +70,7 @@ async def test_every_acceptance_test_has_to_be_collected_and_to_fail_on_the_base
     for name in ("test_name", "test_fixture"):
         assert "fails by its own mistake" in problems[name]
     assert "name 'pytest' is not defined" in problems["test_name"]
+    assert "('tests/test_place.py', '…/python', '/api/v1')" in problems["test_place"], "no place of this machine"
     assert str(run.folder.worktrees) not in str(check)
     assert str(offline_project.path.parent) not in str(check)
 
@@ -86,6 +92,13 @@ async def test_a_good_scaffold_is_kept_on_its_ref_and_not_tried_again(offline_pr
     assert (await bench(run).check(plan)).problems == (), "a damaged record is made again"
 
 
+async def test_what_was_found_of_one_tasks_test_is_not_said_of_another_task(offline_project: Project) -> None:
+    run = await offline_project.open([task("a")], {}, settings=PYTEST)
+    for owner in ("one", "other"):
+        check = await bench(run).check(Plan(tasks=(task(owner, acceptance={"tests/test_empty.py": "VALUE = 1\n"}),)))
+        assert [problem.task for problem in check.problems] == [owner]
+
+
 async def test_a_test_that_ends_the_process_is_told_from_the_others(offline_project: Project) -> None:
     run = await offline_project.open([task("a")], {}, settings=PYTEST)
     deadly = {"tests/test_deadly.py": "import os\n\n\ndef test_dies():\n    os._exit(3)\n"}
@@ -96,6 +109,13 @@ async def test_a_test_that_ends_the_process_is_told_from_the_others(offline_proj
 
 async def test_tests_that_cannot_run_at_all_are_no_fault_of_the_plan(offline_project: Project) -> None:
     run = await offline_project.open([task("a")], {}, settings=PYTEST)
+    assert run.test_command is not None
+    unknown = replace(run.test_command, argv=(*run.test_command.argv, "--nonsense"))
+    with pytest.raises(CannotRunError, match=r"(?s)tests of this repository cannot be run.*--nonsense"):
+        await replace(bench(run), command=unknown).check(plan_of(GOOD))
+    silent = replace(unknown, argv=("sh", "-c", "echo no pytest here; exit 1"), runner="pytest")
+    with pytest.raises(CannotRunError, match=r"tests of this repository cannot be run.*: no pytest here"):
+        await replace(bench(run), command=silent).check(plan_of(GOOD))
     tree = await add_files(run.hub, run.base, {"tests/conftest.py": "import nowhere\n"})
     broken = await run.hub.commit_tree(tree, [run.base], "broken", {})
     run.pinned = run.pinned.model_copy(update={"base": broken})
