@@ -92,7 +92,8 @@ def test_report_reads_well_without_being_drawn(make_report: MakeReport) -> None:
 
 def test_quiet_report_has_no_empty_sections(make_report: MakeReport) -> None:
     report = make_report("x").model_copy(
-        update={"tests": None, "heals": (), "conflicts": (), "questions": (), "salvage": (), "notes": (), "tasks": ()}
+        update={"tests": None, "approval": None}
+        | dict.fromkeys(["heals", "conflicts", "questions", "salvage", "notes", "tasks"], ())
     )
     markdown = to_markdown(report)
     assert [line for line in markdown.splitlines() if line.startswith("## ")] == ["## Tasks"]
