@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from graftline.approvals import PendingApproval, pending_approval
 from graftline.journal import EventKind
 from graftline.ledger import Role
+from graftline.manifest import dump_manifest
 from graftline.planning.patches import read_patches
 from graftline.report.model import RunState
 from tests.model_server import ModelServer
@@ -67,6 +68,8 @@ SCRIPT: Script = {
     "rest": [write("rest.txt")],
     "child": [write("c.txt")],
     "other": [fail()],
+    "third": [fail()],
+    "again": [write("o.txt")],
 }
 
 
@@ -105,17 +108,23 @@ def planner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Planner]:
         yield Planner(server)
 
 
-async def reject(project: Project, run_id: str, comment: str) -> PendingApproval:
-    """Say no to what a run asks a person first; what it was."""
-    form = {"decision": "reject", "comment": comment}
+async def asked_for(project: Project, run_id: str, what: str) -> PendingApproval:
+    """What a person is asked, once it waits."""
     async with asyncio.timeout(SECONDS), get_client() as client:
         while True:
             pending = pending_approval(project.journal(run_id))
             state = (await client.read_flow_run(UUID(run_id))).state
-            if pending is not None and state is not None and state.is_paused():
-                result = await client.resume_flow_run(UUID(run_id), run_input=form)
-                if result.status.value == "ACCEPT":
-                    return pending
+            if pending is not None and str(pending) == what and state is not None and state.is_paused():
+                return pending
+            await asyncio.sleep(0.05)
+
+
+async def fill_in(run_id: str, **form: str) -> None:
+    """Decide what a run waits for."""
+    async with asyncio.timeout(SECONDS), get_client() as client:
+        while True:
+            if (await client.resume_flow_run(UUID(run_id), run_input=form)).status.value == "ACCEPT":
+                return
             await asyncio.sleep(0.05)
 
 
@@ -162,27 +171,43 @@ async def test_a_failed_task_is_split_and_the_run_lands_also_when_it_was_cut_sho
     assert [call.role for call in built.account.calls].count(Role.PLANNER) == 4
 
 
-async def test_a_run_without_its_patch_ends_as_it_would_have(project: Project, planner: Planner) -> None:
+async def test_a_person_decides_about_a_patch_and_what_failed_without_one_is_not_tried_again(
+    project: Project, planner: Planner
+) -> None:
+    again = patch("a", tasks=[drafted("again", "o.txt")], split=[{"task": "other", "into": ["again"]}])
+    plan = [*PLAN, drafted("other", "o.txt"), drafted("third", "t.txt")]
     helpless = patch("the compiler is missing here")
-    planner.answers([*PLAN, drafted("other", "o.txt")], big=[{"structured": SPLIT}], other=[{"structured": helpless}])
-    spending: Tables = {"agents.scripted": {"cost_usd": 0.01}}
-    settings = {**planner.settings, **spending, "planner": {**planner.settings["planner"], "patch_usd": 0.0}}
-    project.configure(SCRIPT, {}, settings)
+    planner.answers(plan, big=[{"structured": SPLIT}], other=[{"structured": again}], third=[{"structured": helpless}])
+    careful: Tables = {
+        "planner": {**planner.settings["planner"], "patch_usd": 0.0},
+        "agents.scripted": {"cost_usd": 0.01},
+    }
+    project.configure(SCRIPT, {}, {**planner.settings, **careful})
     run_id = await project.schedule(None, prompt=REQUEST)
     building = asyncio.create_task(project.enter(run_id))
-    pending = await reject(project, run_id, "leave it")
+    rejected = await asked_for(project, run_id, "patch 1")
+    await fill_in(run_id, decision="reject", comment="leave it")
+    approved = await asked_for(project, run_id, "patch 2")
+    text = dump_manifest(approved.plan, "yaml")
+    await fill_in(run_id, decision="approve", plan=text.replace("Do again", "Once more"))
     built = await building
 
-    assert str(pending) == "patch 1"
-    assert pending.text.startswith(
-        "Task `big` failed for good: too much for one agent\n\n```text\n- big: Do big\n+ half:"
-    )
-    assert pending.plan.task("child").depends_on == ("rest",)
-    assert built.states == {"first": "succeeded", "big": "failed", "child": "skipped", "other": "failed"}
+    shown = "Task `big` failed for good: too much for one agent\n\n```text\n- big: Do big\n+ half: Do half; "
+    assert rejected.text.startswith(shown)
+    assert rejected.plan.task("child").depends_on == ("rest",)
+    assert built.states == {
+        "first": "succeeded",
+        "big": "failed",
+        "child": "skipped",
+        "third": "failed",
+        "again": "succeeded",
+        "other": "cancelled",
+    }
+    assert (built.tasks["again"].title, built.tasks["other"].reason) == ("Once more", "taken out by a person")
     assert built.report.state is RunState.PARTIAL
-    assert sorted(entry.task or "" for entry in built.agents) == ["big", "first", "other"]
+    assert sorted(entry.task or "" for entry in built.agents) == ["again", "big", "first", "other", "third"]
     assert set(built.report.notes) >= {
         "the plan was not patched for big: nobody approved the patch: leave it",
-        "the plan was not patched for other: the compiler is missing here",
+        "the plan was not patched for third: the compiler is missing here",
     }
-    assert [one.setback.task for one in read_patches(built.folder)] == ["big", "other"]
+    assert [one.setback.task for one in read_patches(built.folder)] == ["big", "other", "third"]
