@@ -42,7 +42,7 @@ async def announce(run: Run) -> None:
         tasks=list(run.graph.order),
         waits=run.waits,
         estimate=prospects.estimate.model_dump(mode="json"),
-        forecast=prospects.forecast.to_data(),
+        forecast=prospects.forecast.model_dump(mode="json"),
     )
 
 

@@ -19,7 +19,7 @@ TaskPair = frozenset[str]
 class Forecast(BaseModel):
     """The advice for a plan, and which of its tasks may collide."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)  # the entry says more
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     advice: Advice
     conflicts: tuple[PredictedConflict, ...]
@@ -71,7 +71,7 @@ def score_forecast(entries: Sequence[Entry]) -> Score | None:
     if settled is None or merge is None:
         return None
     try:
-        forecast = Forecast.model_validate(settled.data)
+        forecast = Forecast.model_validate(settled.data.get("forecast"))
     except ValidationError:  # settled without one, or by another version
         return None
     collided: dict[TaskPair, None] = {}

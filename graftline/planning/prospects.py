@@ -11,6 +11,7 @@ from graftline.agents.tiers import Tier
 from graftline.git.repository import Repository
 from graftline.ledger import Account, Ledger, Role
 from graftline.plan import Plan, graph_of
+from graftline.planning.advice import advise
 from graftline.planning.conflicts import PredictedConflict, predict_conflicts
 from graftline.planning.estimate import RunEstimate, estimate
 from graftline.planning.forecast import Forecast
@@ -72,7 +73,7 @@ def prospects_of(
         at_once=settings.agent.max_concurrent,
         cap_usd=settings.cost.max_usd,
         estimate=expected,
-        forecast=Forecast.of(plan, conflicts, expected),
+        forecast=Forecast(advice=advise(plan, conflicts, expected), conflicts=tuple(conflicts)),
     )
 
 

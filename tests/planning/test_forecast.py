@@ -22,7 +22,7 @@ def entry(event: EventKind, data: dict[str, JsonValue], at: float = 0.0) -> Entr
 
 
 def settled(forecast: dict[str, JsonValue]) -> Entry:
-    return entry(EventKind.PLAN_SETTLED, {"title": "t", "tasks": ["a", "b", "c", "lost"], **forecast})
+    return entry(EventKind.PLAN_SETTLED, {"title": "t", "tasks": ["a", "b", "c", "lost"], "forecast": forecast})
 
 
 def merged(*names: str, of: str = "tasks", conflicts: list[JsonValue] | None = None) -> Entry:
