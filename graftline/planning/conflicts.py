@@ -75,8 +75,8 @@ class Model:
         return 1 / (1 + math.exp(-max(-30.0, min(30.0, score))))
 
 
-SHARED = Model(-0.525, Shared(heat=0.778, size=-0.297, breadth=0.628))
-APART = Model(-5.363, Apart(partners=5.034, breadth=0.439))
+SHARED = Model(-0.400, Shared(heat=0.739, size=-0.311, breadth=0.665))
+APART = Model(-5.459, Apart(partners=5.499, breadth=0.427))
 
 
 def predict_conflicts(plan: Plan, *, index: RepositoryIndex, history: History) -> tuple[PredictedConflict, ...]:
