@@ -54,8 +54,8 @@ def test_what_is_done_anew_is_forgotten_and_what_is_done_is_not() -> None:
 
 
 def test_a_patched_plan_gives_what_was_skipped_its_turn_and_says_why_a_task_is_gone() -> None:
-    skipped = (5, EventKind.TASK_SKIPPED, {"task": "c", "reason": "b did not finish"})
-    patched = (6, EventKind.PLAN_PATCHED, {"task": "b", "number": 1, "removed": {"b": "replaced by d and e"}})
+    skipped: Told = (5, EventKind.TASK_SKIPPED, {"task": "c", "reason": "b did not finish"})
+    patched: Told = (6, EventKind.PLAN_PATCHED, {"task": "b", "number": 1, "removed": {"b": "replaced by d and e"}})
     history = read_history(entries(*FIRST[:5], skipped, patched))
 
     assert (set(history.task_ends), history.removed) == ({"a", "b"}, {"b": "replaced by d and e"})
