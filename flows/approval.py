@@ -8,17 +8,27 @@ from graftline.approvals import (
     count_asked,
     decision_on,
     is_attended,
-    last_asked,
     parse_edited,
     record_asked,
     record_decision,
+    unread_form,
 )
 from graftline.errors import GraftlineError, ManifestError
 from graftline.journal import EventKind
 from graftline.plan import Plan
 from graftline.preflight import check_plan
 from graftline.run import Run
-from graftline.tasks.approval import Approval, can_suspend, describe_form, form_name, form_of, pause, read_form, suspend
+from graftline.tasks.approval import (
+    Approval,
+    can_suspend,
+    describe_form,
+    form_name,
+    form_of,
+    own_flow_run,
+    pause,
+    read_form,
+    suspend,
+)
 from graftline.tasks.watch import is_cancelled
 
 
@@ -44,8 +54,8 @@ async def approve(
     entries = run.journal.entries()
     if (decided := decision_on(entries, what, number)) is not None:
         return decided
-    asked = last_asked(entries, what, number)
-    answer = await read_form(run.id, asked.form) if asked is not None else None
+    form = unread_form(entries, what, number)
+    answer = await read_form(run.id, form) if form is not None else None
     problem = ""
     while True:
         answer = answer or await ask(run, what, number, describe_form(described, problem), plan)
@@ -64,7 +74,7 @@ async def approve(
 async def ask(run: Run, what: What, number: int, described: str, plan: Plan) -> Approval | None:
     """What a person fills into a form that is put up now; None when nobody does, which is said."""
     seconds = run.settings.timeouts.approval_seconds
-    is_suspended = can_suspend() and not is_attended()
+    is_suspended = can_suspend(own_flow_run()) and not is_attended()
     # Another one each time: Prefect takes a key of a flow run once.
     key = f"{what}-{number}-{count_asked(run.journal.entries()) + 1}"
     pending = PendingApproval(what, number, form_name(key, suspended=is_suspended), described, plan)

@@ -66,10 +66,15 @@ def pending_approval(entries: Sequence[Entry]) -> PendingApproval | None:
     return None
 
 
-def last_asked(entries: Sequence[Entry], what: What, number: int) -> PendingApproval | None:
-    """How a person was asked last about one thing, in this entry into the run or an earlier one."""
-    asked = (entry for entry in reversed(entries) if entry.event is EventKind.APPROVAL_ASKED)
-    return next((_pending(entry) for entry in asked if _is_about(entry, what, number)), None)
+def unread_form(entries: Sequence[Entry], what: What, number: int) -> str | None:
+    """The form in which a person may have decided about one thing without the run having read it yet."""
+    about = (
+        entry
+        for entry in reversed(entries)
+        if entry.event in {EventKind.APPROVAL_ASKED, EventKind.APPROVAL_GIVEN} and _is_about(entry, what, number)
+    )
+    last = next(about, None)
+    return str(last.data["form"]) if last is not None and last.event is EventKind.APPROVAL_ASKED else None
 
 
 def decision_on(entries: Sequence[Entry], what: What, number: int) -> Decision | None:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import anyio
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.flow_runs import apause_flow_run, asuspend_flow_run
 from prefect.input import RunInput, aread_flow_run_input
@@ -65,10 +66,14 @@ def form_name(key: str, *, suspended: bool) -> str:
     return f"{'suspended' if suspended else 'paused'}-{key}"
 
 
-def can_suspend() -> bool:
-    """Whether the flow run this is called in can be suspended: a deployment's own, not one within another flow run."""
+def own_flow_run() -> FlowRun | None:
+    """The flow run that this is called in."""
     context = FlowRunContext.get()
-    flow_run = context and context.flow_run
+    return context.flow_run if context is not None else None
+
+
+def can_suspend(flow_run: FlowRun | None) -> bool:
+    """Whether Prefect can start a flow run again: a deployment's own, and not one within another flow run."""
     return bool(flow_run and flow_run.deployment_id and not flow_run.parent_task_run_id)
 
 

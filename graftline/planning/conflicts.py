@@ -74,8 +74,8 @@ class Model:
         return 1 / (1 + math.exp(-max(-30.0, min(30.0, score))))
 
 
-SHARED = Model(-0.371, Shared(heat=0.836, size=-0.351, breadth=0.709))
-APART = Model(-5.215, Apart(partners=4.67, breadth=0.511))
+SHARED = Model(-0.525, Shared(heat=0.778, size=-0.297, breadth=0.628))
+APART = Model(-5.363, Apart(partners=5.034, breadth=0.439))
 
 
 def predict_conflicts(plan: Plan, *, index: RepositoryIndex, history: History) -> tuple[PredictedConflict, ...]:
@@ -150,7 +150,8 @@ def _reason(terrain: Terrain, one: Footprint, other: Footprint) -> tuple[str, tu
     if joined := one.partners.keys() & other.files:
         path = min(joined, key=lambda path: (-one.partners[path].strength, path))
         link = one.partners[path]
-        return f"{_shown(link.path)} and {_shown(path)} changed together in {link.commits} commits", (link.path, path)
+        commits = "1 commit" if link.commits == 1 else f"{link.commits} commits"
+        return f"{_shown(link.path)} and {_shown(path)} changed together in {commits}", (link.path, path)
     for some, others in ((one, other), (other, one)):
         if imported := sorted(some.imports.keys() & others.files):
             importer = some.imports[imported[0]]
