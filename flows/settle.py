@@ -35,10 +35,14 @@ async def settle(run: Run) -> bool:
 
 async def announce(run: Run) -> None:
     """Write down the plan the run goes by, with what is expected of it: what comes of it is held against that."""
-    prospects = (await prospects_in(run, run.plan)).model_dump(mode="json")
-    expected = {name: prospects[name] for name in ("estimate", "conflicts", "advice")}
+    prospects = await prospects_in(run, run.plan)
     run.journal.append(
-        EventKind.PLAN_SETTLED, title=run.plan.title, tasks=list(run.graph.order), waits=run.waits, **expected
+        EventKind.PLAN_SETTLED,
+        title=run.plan.title,
+        tasks=list(run.graph.order),
+        waits=run.waits,
+        estimate=prospects.estimate.model_dump(mode="json"),
+        forecast=prospects.forecast.model_dump(mode="json"),
     )
 
 

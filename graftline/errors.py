@@ -12,7 +12,8 @@
     │   ├── AgentUnavailableError          an agent CLI is missing, too old or not logged in
     │   └── ServerUnavailableError         no Prefect server answers, or not any more
     ├── PlannerError                   1  the planner was asked, and no plan came of it
-    │   └── PlannerUnavailableError     3  nobody can be asked for a plan, or whoever could be refuses to answer
+    │   ├── PlannerUnavailableError     3  nobody can be asked for a plan, or whoever could be refuses to answer
+    │   └── UselessAnswersError         1  the planner answered as often as it may, and nothing can be made of it
     ├── LeaseLostError                  4  another process has taken over the run that this one carried out
     └── GitFailedError                  4  a git command of ours failed where it should not
 
@@ -74,6 +75,10 @@ class PlannerUnavailableError(PlannerError):
     """Nobody can be asked for a plan: no key and no CLI, credentials that are refused, a provider that stays away."""
 
     exit_code = ExitCode.CANNOT_RUN
+
+
+class UselessAnswersError(PlannerError):
+    """The planner answered as often as it is asked, and nothing can be made of its answers."""
 
 
 class LeaseLostError(GraftlineError):

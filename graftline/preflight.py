@@ -102,13 +102,15 @@ async def check_request(
     tracked, tree_bytes = await anyio.to_thread.run_sync(list_files, repository, target.commit)
     test_command = find_test_command(effective.settings.test, repository.path, environ, tracked=tracked)
     tools = "" if test_command is None else await check_tools(test_command, environ)
+    # Before the agents: who has neither is told how to get a planner, which may bring an agent along.
+    planner = await choose_provider(effective.settings, environ) if manifest is None else None
     probes = await check_plan(plan, effective.settings, environ)
     check_disk(tree_bytes, 0 if plan is None else len(plan.tasks), effective.settings, environ)
     return Checked(
         repository=repository,
         target=target,
         manifest=manifest,
-        planner=await choose_provider(effective.settings, environ) if manifest is None else None,
+        planner=planner,
         effective=effective,
         test_command=test_command,
         test_tools=tools,

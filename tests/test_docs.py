@@ -17,6 +17,7 @@ from graftline.errors import ExitCode
 from graftline.journal import EventKind
 from graftline.manifest import parse_plan
 from graftline.plan import TaskSpec
+from graftline.planning.draft import DraftTask
 from graftline.report.model import EXIT_CODES, HealOutcome, Report, TaskState
 from graftline.request import BuildRequest, RequestLimits
 from graftline.settings import Settings
@@ -122,6 +123,13 @@ def test_what_the_page_on_plans_says_is_left_out_of_the_foreign_dialect_is_left_
             manifest = parse_plan(foreign_plan(key))
 
             assert any(f"`{key}` is left out: {reason_of(reason)}" in note for note in manifest.notes), manifest.notes
+
+
+def test_the_page_on_planning_lists_every_key_of_a_drafted_task_and_every_template() -> None:
+    page = DOCS / "planning.md"
+
+    assert names(table(page, "key of a drafted task")) == set(DraftTask.model_fields)
+    assert names(table(page, "template")) == {path.name for path in ROOT.glob("graftline/planning/templates/*")}
 
 
 @pytest.mark.parametrize("kind", PROFILE_TYPES)

@@ -60,7 +60,7 @@ def test_short_and_long_spelling_of_a_step_mean_the_same() -> None:
         ("{error: tired}", "error"),
         ("{error: auth, drop: true}", "one fault"),
         ("{text: hello, times: 2}", "has none"),
-        ("{drop: true, retry_after_seconds: 1}", "belongs to an error"),
+        ("{drop: true, retry_after_seconds: 1}", "belong to an error"),
     ],
 )
 def test_a_turn_that_makes_no_sense_is_refused(turn: str, complaint: str) -> None:

@@ -5,7 +5,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graftline.text import excerpt, fenced, plain_end, plain_line, plain_text
+from graftline.text import excerpt, fenced, find_hidden, plain_end, plain_line, plain_text
 
 NASTY = st.text(st.sampled_from("ab \n\t\r\x1b[]()0;31mKH\x07\x9b`~_\\\u202e\u2066é"), max_size=120)
 
@@ -70,6 +70,11 @@ def test_excerpt_keeps_beginning_and_end() -> None:
 
 def test_unfinished_control_string_hides_nothing_after_it() -> None:
     assert plain_text("before \x1b]0;after\nmore") == "before 0;after\nmore"
+
+
+def test_the_first_hidden_character_is_named() -> None:
+    assert find_hidden("one\r\n\ttwo é \U0001f600\u200d\u2640") == ""
+    assert [find_hidden(f"a{mark}b\x07") for mark in "\r\u200b\u202e\x1b"] == ["U+000D", "U+200B", "U+202E", "U+001B"]
 
 
 def test_long_text_is_cut_with_a_mark() -> None:

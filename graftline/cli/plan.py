@@ -74,15 +74,13 @@ def plan(
     written = NewFile.named("--out", out, SUFFIXES) if out else None
     emitted = NewFile.named("--emit", emit, (".py",)) if emit else None
     preview = run_until_signal(_preview_file(file) if file is not None else _make_plan(words))
+    _show(preview, as_json=json, as_markdown=markdown)
     if written is not None:
         written.write(dump_manifest(preview.plan, spelling_of(written.path)))
+        stderr_console().say(f"wrote {written.path}\n  run it:     graftline run {shlex.quote(str(written.path))}")
     if emitted is not None:
         source = "a request" if file is None else file.name
         emitted.write(flow_text(preview.plan, source=source, name=emitted.path.name))
-    _show(preview, as_json=json, as_markdown=markdown)
-    if written is not None:
-        stderr_console().say(f"wrote {written.path}\n  run it:     graftline run {shlex.quote(str(written.path))}")
-    if emitted is not None:
         named = shlex.quote(str(emitted.path))
         stderr_console().say(
             f"wrote {emitted.path}\n"

@@ -10,7 +10,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from graftline.agents.outcome import Usage
-from graftline.planning.api import CONNECT_SECONDS, ApiProvider, Heard, broken_off, count, garbled, refused, words_of
+from graftline.planning.api import (
+    CONNECT_SECONDS,
+    ApiProvider,
+    Heard,
+    broken_off,
+    count,
+    garbled,
+    refused,
+    unreachable,
+    words_of,
+)
 from graftline.planning.provider import Answer, Question, Refusal, Stop
 from graftline.planning.schemas import strict_schema
 from graftline.settings import TimeoutSettings
@@ -53,7 +63,8 @@ class AnthropicProvider(ApiProvider):
     backend = "anthropic"
 
     def __init__(self, *, model: str, base_url: str, credentials: Credentials, timeouts: TimeoutSettings) -> None:
-        super().__init__(model=model or DEFAULT_MODEL, base_url=base_url or ADDRESS, timeouts=timeouts)
+        secret = "".join(map(str, credentials.values()))
+        super().__init__(model=model or DEFAULT_MODEL, base_url=base_url or ADDRESS, secret=secret, timeouts=timeouts)
         self._credentials = credentials
         self._takes_schemas = True
 
@@ -68,8 +79,13 @@ class AnthropicProvider(ApiProvider):
 
         heard = Heard(self.model)
         timeout = anthropic.Timeout(self._timeouts.output_stall_seconds, connect=CONNECT_SECONDS)
-        # Whoever pays waits, where it is seen and stops the clock.
-        client = anthropic.AsyncAnthropic(**self._credentials, base_url=self._base_url, timeout=timeout, max_retries=0)
+        try:
+            # Whoever pays waits, where it is seen and stops the clock.
+            client = anthropic.AsyncAnthropic(
+                **self._credentials, base_url=self._base_url, timeout=timeout, max_retries=0
+            )
+        except (anthropic.AnthropicError, httpx2.InvalidURL, ValueError, ImportError) as error:  # also of proxies
+            return unreachable(error)
         try:
             async with client:
                 await self._listen(client, question, heard)

@@ -3,7 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -23,6 +23,8 @@ from graftline.text import plain_end
 FREE = Usage(cost_usd=0.0, input_tokens=0, output_tokens=0)
 """What a request used that a provider refused before it began to answer."""
 CONNECT_SECONDS = 30.0
+SECRET_CHARS = 8
+"""What is shorter is no secret, but what a local server is given because it has to be given something."""
 
 
 @dataclass
@@ -64,8 +66,9 @@ class ApiProvider(ABC):
     call_cost_usd: float | None = None
     capabilities = Capabilities()
 
-    def __init__(self, *, model: str, base_url: str, timeouts: TimeoutSettings) -> None:
+    def __init__(self, *, model: str, base_url: str, secret: str, timeouts: TimeoutSettings) -> None:
         self.model = model
+        self._secret = secret
         self.host = host_of(base_url, base_url)
         self._base_url = base_url
         self._timeouts = timeouts
@@ -80,7 +83,7 @@ class ApiProvider(ABC):
                 answer = await self._ask(question)
                 while self._does_without(answer):
                     answer = await self._ask(question)
-                return answer
+                return self._without_secret(answer)
         except TimeoutError:
             detail = f"no complete answer within {self._timeouts.task_seconds:.0f} s ([timeouts] task_seconds)"
             return Refusal(OutcomeKind.TIMED_OUT, detail)
@@ -88,6 +91,12 @@ class ApiProvider(ABC):
     @abstractmethod
     async def _ask(self, question: Question) -> Answer | Refusal:
         """Make one request."""
+
+    def _without_secret(self, answer: Answer | Refusal) -> Answer | Refusal:
+        """A refusal without the key, which some servers repeat in it: it is shown, and kept in the journal."""
+        if isinstance(answer, Answer) or len(self._secret) < SECRET_CHARS:
+            return answer
+        return replace(answer, detail=answer.detail.replace(self._secret, "[key]"))
 
     def _does_without(self, answer: Answer | Refusal) -> bool:
         """Whether something in the request was refused that it can do without, and from now on does."""
@@ -111,6 +120,11 @@ def broken_off(text: str, *, heard: Heard | None) -> Refusal:
     kind = classify_refusal(status=None, code="", text=text) or OutcomeKind.TRANSIENT
     usage = FREE if heard is None else Usage()
     return Refusal(kind, plain_end(text, DETAIL_CHARS), usage, retry_time(text, datetime.now(UTC)))
+
+
+def unreachable(error: Exception) -> Refusal:
+    """A set-up with which no request can be made: an address that is none, a proxy that nobody knows how to use."""
+    return Refusal(OutcomeKind.CONFIG, plain_end(f"no request can be made: {error}", DETAIL_CHARS), FREE)
 
 
 def garbled(error: Exception) -> Refusal:

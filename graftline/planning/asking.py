@@ -4,9 +4,9 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from datetime import UTC, datetime
-from functools import partial
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Literal
@@ -33,6 +33,8 @@ Raises:
     PlannerError: no money is left under a cap; or, as PlannerUnavailableError, nobody answers.
 """
 REASON_CHARS = 200
+LEAST_WAIT_SECONDS = 1.0
+"""What a provider is left alone for that says it takes requests again at once, and then does not."""
 UNAVAILABLE = frozenset({OutcomeKind.AUTH, OutcomeKind.BILLING, OutcomeKind.CONFIG})
 """Refusals that are about the account or the set-up, and the same for every question."""
 _REMEDIES = {
@@ -58,13 +60,32 @@ class Answered(BaseModel):
     answer: Answer
 
 
-def asking(payer: Payer, provider: Provider, folder: Path) -> Ask:
+@dataclass
+class Asking:
     """A way to ask a provider at a payer's cost; `folder` keeps the answers, of whichever payer's.
 
     A question that the same model was asked before, also by a process that was killed right after, gets that answer
     again, unpaid. A provider that takes no requests for now is waited for, as `[provider]` says.
     """
-    return partial(_ask, payer, provider, folder)
+
+    payer: Payer
+    provider: Provider
+    folder: Path
+    _given: dict[Path, Answered] = field(default_factory=dict)
+
+    async def __call__(self, question: Question) -> Answer:
+        """The answer to a question; raises as `Ask` says."""
+        question = _writable(question)
+        place = self.folder / f"{_digest(self.provider, question)}.json"
+        answered = _read(place) or await _ask(self.payer, self.provider, place, question)
+        self._given[place] = answered
+        return answered.answer
+
+    def set_aside(self) -> None:
+        """Give none of these answers another time, since nothing came of them; they are kept to be looked at."""
+        for place, answered in self._given.items():
+            with suppress(FileNotFoundError):
+                place.rename(place.with_stem(f"{place.stem}-{answered.call}"))
 
 
 def settle_answered(payer: Payer, folder: Path) -> None:
@@ -78,30 +99,27 @@ def settle_answered(payer: Payer, folder: Path) -> None:
             complete(payer, call.id, call, _outcome_of(kept[call.id].answer), kept[call.id].seconds)
 
 
-async def _ask(payer: Payer, provider: Provider, folder: Path, question: Question) -> Answer:
-    question = _writable(question)
-    place = folder / f"{_digest(provider, question)}.json"
-    if (known := _read(place)) is not None:
-        return known.answer
+async def _ask(payer: Payer, provider: Provider, place: Path, question: Question) -> Answered:
+    """An answer that was paid for, once the provider takes requests."""
     settings = payer.settings.provider
     gate: Gate | None = None
     waited = 0.0
     while True:
         answer = await _call(payer, provider, place, question)
-        if isinstance(answer, Answer):
+        if isinstance(answer, Answered):
             return answer
         if POLICIES[answer.kind] is not Policy.WAIT:
             raise _error(provider, answer)
         now = datetime.now(UTC)
         reason = plain_line(f"{answer.kind}: {answer.detail}", REASON_CHARS)
         gate = close_gate(gate, now=now, retry_at=answer.retry_at, reason=reason, settings=settings)
-        seconds = (gate.until - now).total_seconds()
+        seconds = max((gate.until - now).total_seconds(), min(LEAST_WAIT_SECONDS, settings.first_wait_seconds))
         if waited + seconds > settings.give_up_seconds:
             raise _error(provider, answer)
         payer.journal.append(
             EventKind.PROVIDER_WAITED_FOR,
             provider=provider.host,
-            until=gate.until.isoformat(timespec="seconds"),
+            until=(now + timedelta(seconds=seconds)).isoformat(timespec="seconds"),
             reason=reason,
         )
         with payer.clock.stopped():
@@ -109,7 +127,7 @@ async def _ask(payer: Payer, provider: Provider, folder: Path, question: Questio
         waited += seconds
 
 
-async def _call(payer: Payer, provider: Provider, place: Path, question: Question) -> Answer | Refusal:
+async def _call(payer: Payer, provider: Provider, place: Path, question: Question) -> Answered | Refusal:
     """Pay for one call: reserve, ask, keep the answer, settle; in this order, so that no end of ours loses it."""
     call = NextCall(
         run_id=payer.id,
@@ -129,13 +147,13 @@ async def _call(payer: Payer, provider: Provider, place: Path, question: Questio
         begun = monotonic()
         folder = place.with_suffix("") / str(payment.call)
         answer = await provider.ask(question, budget_usd=payment.limit_usd, folder=folder, on_start=on_start)
-        if isinstance(answer, Answer):
-            answered = Answered(call=payment.call, seconds=monotonic() - begun, question=question, answer=answer)
-            write_file(place, answered.model_dump_json(indent=1).encode())
-            payment.outcome = _outcome_of(answer)
-        else:
+        if isinstance(answer, Refusal):
             payment.outcome = replace(payment.outcome, kind=answer.kind, detail=answer.detail, usage=answer.usage)
-    return answer
+            return answer
+        answered = Answered(call=payment.call, seconds=monotonic() - begun, question=question, answer=answer)
+        write_file(place, answered.model_dump_json(indent=1).encode())
+        payment.outcome = _outcome_of(answer)
+        return answered
 
 
 def _outcome_of(answer: Answer) -> AgentOutcome:

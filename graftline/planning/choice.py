@@ -103,7 +103,7 @@ def _check(settings: Settings) -> None:
 def _check_address(address: str, place: str) -> None:
     try:
         parts = urlsplit(address)
-        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_address = False
     if not is_address:
@@ -123,9 +123,9 @@ async def _look_for(way: Way, settings: Settings, environ: Mapping[str, str]) ->
 
 def _anthropic(settings: Settings, environ: Mapping[str, str]) -> Choice | str:
     credentials: Credentials
-    if key := environ.get("ANTHROPIC_API_KEY"):
+    if key := _key(environ, "ANTHROPIC_API_KEY"):
         credentials, access = {"api_key": key}, "ANTHROPIC_API_KEY"
-    elif token := environ.get("ANTHROPIC_AUTH_TOKEN"):
+    elif token := _key(environ, "ANTHROPIC_AUTH_TOKEN"):
         credentials, access = {"auth_token": token}, "ANTHROPIC_AUTH_TOKEN"
     else:
         return "set ANTHROPIC_API_KEY"
@@ -140,7 +140,7 @@ def _anthropic(settings: Settings, environ: Mapping[str, str]) -> Choice | str:
 
 def _openai(settings: Settings, environ: Mapping[str, str]) -> Choice | str:
     planner = settings.planner
-    key, base_url = environ.get("OPENAI_API_KEY", ""), _address(settings, environ, BASE_URL_VARIABLE)
+    key, base_url = _key(environ, "OPENAI_API_KEY"), _address(settings, environ, BASE_URL_VARIABLE)
     is_installed = importlib.util.find_spec("openai") is not None
     needs = [
         *(() if is_installed else ("pip install 'graftline[openai]'",)),
@@ -152,6 +152,14 @@ def _openai(settings: Settings, environ: Mapping[str, str]) -> Choice | str:
     provider = OpenAIProvider(model=planner.model, base_url=base_url, api_key=key, timeouts=settings.timeouts)
     access = "OPENAI_API_KEY" if key else "no key"
     return Choice(provider, access, version("openai"), stated_way(settings) is None)
+
+
+def _key(environ: Mapping[str, str], name: str) -> str:
+    """The key in a variable; a line end that came along with it is none of it."""
+    key = environ.get(name, "").strip()
+    if not all("!" <= character <= "~" for character in key):  # a library's own error would show the key
+        raise SettingsError(f"{name} holds characters that no key has: set it anew")
+    return key
 
 
 def _address(settings: Settings, environ: Mapping[str, str], variable: str) -> str:

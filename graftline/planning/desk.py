@@ -1,17 +1,19 @@
 """The planner's desk: where a request, what is known of the repository and a model come together into a proposal."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import anyio.to_thread
 
-from graftline.errors import GraftlineError
+from graftline.errors import GraftlineError, UselessAnswersError
 from graftline.git.repository import list_files
 from graftline.journal import EventKind
 from graftline.patch import PlanPatch
 from graftline.plan import Plan
-from graftline.planning.asking import Ask, asking, settle_answered
+from graftline.planning.asking import Asking, settle_answered
 from graftline.planning.choice import choose_provider
 from graftline.planning.conflicts import order_conflicts
 from graftline.planning.context import build_context
@@ -38,8 +40,17 @@ class Desk:
     """What a planner works with: what it is asked about, how it is asked, and how its acceptance tests are tried."""
 
     job: Job
-    ask: Ask
+    ask: Asking
     check_scaffold: CheckScaffold
+
+    @contextmanager
+    def in_earnest(self) -> Iterator[None]:
+        """Have answers that nothing comes of set aside: who asks the same another time is given others."""
+        try:
+            yield
+        except UselessAnswersError:
+            self.ask.set_aside()
+            raise
 
 
 async def propose_plan(run: Run, number: int) -> Proposed:
@@ -72,7 +83,8 @@ async def _make_proposal(run: Run, number: int) -> Proposed:
     if run.pinned.given is not None:
         return Proposed(number=number, by="request", plan=run.pinned.given)
     desk = await _open_desk(run, _feedback(run, number))
-    made = await make_plan(desk.job, desk.ask, desk.check_scaffold)
+    with desk.in_earnest():
+        made = await make_plan(desk.job, desk.ask, desk.check_scaffold)
     plan = order_conflicts(made.plan, await find_conflicts(made.plan, partial(survey_of, run)))
     await check_plan(plan, run.settings, run.environ)
     return Proposed(number=number, by="planner", plan=plan, notes=made.notes, templates=made.templates)
@@ -91,7 +103,10 @@ async def patch_plan(run: Run, number: int) -> RecordedPatch:
         return recorded
     desk = await _open_desk(run)
     taken = [task.id for task in run.pinned.tasks]
-    proposed = await make_patch(desk.job, recorded.before, recorded.setback, desk.ask, desk.check_scaffold, taken=taken)
+    with desk.in_earnest():
+        proposed = await make_patch(
+            desk.job, recorded.before, recorded.setback, desk.ask, desk.check_scaffold, taken=taken
+        )
     made = MadePatch(
         patch=proposed.patch,
         after=proposed.patched.plan,
@@ -127,7 +142,7 @@ async def _open_desk(run: Run, feedback: tuple[Feedback, ...] = ()) -> Desk:
         test_command=run.test_command,
         feedback=feedback,
     )
-    return Desk(job, asking(run, chosen.provider, answers), _bench(run).check)
+    return Desk(job, Asking(run, chosen.provider, answers), _bench(run).check)
 
 
 def _bench(run: Run) -> Bench:

@@ -56,9 +56,9 @@ class Terrain:
         self.commits = len(history.commits)
 
     def size(self, path: str) -> int:
-        """The size of a file in bytes; 0 when it is not there yet."""
+        """The size of a file in bytes; 0 when it is not there yet, or its content is missing."""
         facts = self._index.files.get(path)
-        return facts.size if facts else 0
+        return max(0, facts.size) if facts else 0
 
     def footprint(self, spec: TaskSpec) -> Footprint:
         """The footprint of a task: of the files it declares or, when it declares none, that its prompt names."""

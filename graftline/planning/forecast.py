@@ -1,50 +1,28 @@
-"""What was foreseen for a plan, kept in the run's journal, and what came of it: so that both can be scored."""
+"""What was foreseen for a plan when it was settled, and what came of it: so that both can be scored."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from graftline.git.merging import THE_TARGET
 from graftline.journal import Entry, EventKind
-from graftline.plan import Plan, graph_of
-from graftline.planning.advice import Advice, advise
+from graftline.planning.advice import Advice
 from graftline.planning.conflicts import PredictedConflict
-from graftline.planning.estimate import RunEstimate
 
-KEY = "forecast"
-"""Under which the entry that settles a plan has its forecast."""
-MOST_PAIRS = 200
 MOST_NAMED = 5
 
 TaskPair = frozenset[str]
 
 
 class Forecast(BaseModel):
-    """The advice for a plan, and which of its tasks may collide: the likeliest, where there are very many pairs."""
+    """The advice for a plan, and which of its tasks may collide."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     advice: Advice
     conflicts: tuple[PredictedConflict, ...]
-
-    @classmethod
-    def of(cls, plan: Plan, predicted: Iterable[PredictedConflict], estimate: RunEstimate | None) -> Self:
-        """The forecast for a plan; of the predicted conflicts those count whose tasks nothing orders by now."""
-        graph = graph_of(plan)
-        conflicts = [
-            each
-            for each in predicted
-            if {each.first, each.second} <= {*graph.order} and not graph.is_ordered(each.first, each.second)
-        ]
-        return cls(advice=advise(plan, conflicts, estimate), conflicts=tuple(conflicts[:MOST_PAIRS]))
-
-    def to_data(self) -> JsonValue:
-        """The forecast as the journal keeps it."""
-        data: JsonValue = self.model_dump(mode="json")
-        return data
 
 
 @dataclass(frozen=True)
@@ -87,14 +65,14 @@ class Score:
 
 
 def score_forecast(entries: Sequence[Entry]) -> Score | None:
-    """The score of a run's latest forecast; None when it has none that is known here, or nothing has been merged."""
-    settled = _latest(entries, lambda entry: entry.event is EventKind.PLAN_SETTLED and KEY in entry.data)
+    """The score of a run's latest forecast; None when it has none, or no two tasks were merged that could collide."""
+    settled = _latest(entries, lambda entry: entry.event is EventKind.PLAN_SETTLED)
     merge = _latest(entries, lambda entry: entry.event is EventKind.MERGE_DONE and entry.data.get("of") == "tasks")
     if settled is None or merge is None:
         return None
     try:
-        forecast = Forecast.model_validate(settled.data[KEY])
-    except ValidationError:  # of another version
+        forecast = Forecast.model_validate(settled.data.get("forecast"))
+    except ValidationError:  # settled without one, or by another version
         return None
     collided: dict[TaskPair, None] = {}
     merged = set(_names(merge.data.get("merged")))
@@ -105,7 +83,8 @@ def score_forecast(entries: Sequence[Entry]) -> Score | None:
             merged.add(task)
             others = (other for other in _names(conflict.get("with")) if other != THE_TARGET)
             collided.update(dict.fromkeys(frozenset((task, other)) for other in others))
-    return Score(forecast, tuple(collided), frozenset(merged), _at_once(entries))
+    score = Score(forecast, tuple(collided), frozenset(merged), _at_once(entries))
+    return score if score.tried or score.collided else None
 
 
 def _at_once(entries: Iterable[Entry]) -> float:

@@ -10,7 +10,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from graftline.agents.session_usage import total_usage
-from graftline.planning.api import CONNECT_SECONDS, ApiProvider, Heard, broken_off, count, garbled, refused, words_of
+from graftline.planning.api import (
+    CONNECT_SECONDS,
+    ApiProvider,
+    Heard,
+    broken_off,
+    count,
+    garbled,
+    refused,
+    unreachable,
+    words_of,
+)
 from graftline.planning.provider import Answer, Question, Refusal, Stop
 from graftline.planning.schemas import strict_schema
 from graftline.settings import TimeoutSettings
@@ -37,8 +47,7 @@ class OpenAIProvider(ApiProvider):
     backend = "openai"
 
     def __init__(self, *, model: str, base_url: str, api_key: str, timeouts: TimeoutSettings) -> None:
-        super().__init__(model=model or DEFAULT_MODEL, base_url=base_url or ADDRESS, timeouts=timeouts)
-        self._api_key = api_key or NO_KEY
+        super().__init__(model=model or DEFAULT_MODEL, base_url=base_url or ADDRESS, secret=api_key, timeouts=timeouts)
         self._formats = list(FORMATS)
         # OpenAI's newer models want the second, older servers know only the first.
         self._limits = ["max_tokens", "max_completion_tokens"] if base_url else ["max_completion_tokens", "max_tokens"]
@@ -56,8 +65,13 @@ class OpenAIProvider(ApiProvider):
 
         heard = Heard(self.model)
         timeout = openai.Timeout(self._timeouts.output_stall_seconds, connect=CONNECT_SECONDS)
-        # Whoever pays waits, where it is seen and stops the clock.
-        client = openai.AsyncOpenAI(api_key=self._api_key, base_url=self._base_url, timeout=timeout, max_retries=0)
+        try:
+            # Whoever pays waits, where it is seen and stops the clock.
+            client = openai.AsyncOpenAI(
+                api_key=self._secret or NO_KEY, base_url=self._base_url, timeout=timeout, max_retries=0
+            )
+        except (openai.OpenAIError, httpx2.InvalidURL, ValueError, ImportError) as error:  # also of proxies
+            return unreachable(error)
         try:
             async with client:
                 await self._listen(client, question, heard)

@@ -21,6 +21,8 @@ LEAST_FILES = 200
 """Files that are worth a further process: starting one takes half a second."""
 MAX_DEATHS = 20
 """Processes that may die before the files that are left are given up for this time."""
+MAX_SECONDS = 600.0
+"""For all files; 10,000 take half a minute. What is left then is parsed the next time."""
 _PASSED_ON = ("PATH", "HOME", "XDG_CONFIG_HOME", "TMPDIR", "LANG", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM")
 
 
@@ -28,13 +30,15 @@ class CacheFailedError(Exception):
     """The process could not keep what it found: the disk is full, or the cache locked."""
 
 
-async def parse_blobs(git_dir: Path, sizes: Mapping[BlobKey, int], cache: FactsCache) -> None:
-    """Put the facts of these contents, whose sizes are given, into the cache.
+async def parse_blobs(
+    git_dir: Path, sizes: Mapping[BlobKey, int], cache: FactsCache, *, seconds: float = MAX_SECONDS
+) -> None:
+    """Put the facts of these contents, whose sizes are given, into the cache; what takes longer is left out.
 
     Raises:
         CacheFailedError: the cache does not take them.
     """
-    processes = max(1, min(MAX_PROCESSES, len(os.sched_getaffinity(0)), len(sizes) // LEAST_FILES))
+    processes = max(1, min(MAX_PROCESSES, os.cpu_count() or 1, len(sizes) // LEAST_FILES))
     keys = list(sizes)
     # The exception of one share, not a group of them, is what callers know.
     failures: list[CacheFailedError] = []
@@ -45,9 +49,10 @@ async def parse_blobs(git_dir: Path, sizes: Mapping[BlobKey, int], cache: FactsC
         except CacheFailedError as failure:
             failures.append(failure)
 
-    async with anyio.create_task_group() as group:
-        for first in range(processes):
-            group.start_soon(parse, keys[first::processes])
+    with anyio.move_on_after(seconds):
+        async with anyio.create_task_group() as group:
+            for first in range(processes):
+                group.start_soon(parse, keys[first::processes])
     if failures:
         raise failures[0]
 

@@ -11,14 +11,18 @@ from graftline.agents.tiers import Tier
 from graftline.git.repository import Repository
 from graftline.ledger import Account, Ledger, Role
 from graftline.plan import Plan, graph_of
-from graftline.planning.advice import Advice, advise
+from graftline.planning.advice import advise
 from graftline.planning.conflicts import PredictedConflict, predict_conflicts
 from graftline.planning.estimate import RunEstimate, estimate
+from graftline.planning.forecast import Forecast
 from graftline.planning.past import Past, read_past
 from graftline.planning.survey import Survey, survey, survey_of
 from graftline.run import Run
 from graftline.settings import Settings
 from graftline.store import repository_place, state_place
+
+MOST_CONFLICTS = 200
+"""How many predicted conflicts are kept: a hundred unordered tasks are five thousand pairs, for a journal's line."""
 
 
 class Part(BaseModel):
@@ -45,8 +49,7 @@ class Prospects(Part):
     at_once: int = Field(ge=1, description="Agents at a time")
     cap_usd: float = Field(ge=0)
     estimate: RunEstimate
-    conflicts: tuple[PredictedConflict, ...] = Field(description="Pairs of unordered tasks, the likeliest first")
-    advice: Advice
+    forecast: Forecast = Field(description="What may collide, the likeliest first, and how many agents it is worth")
 
 
 def prospects_of(
@@ -73,8 +76,7 @@ def prospects_of(
         at_once=settings.agent.max_concurrent,
         cap_usd=settings.cost.max_usd,
         estimate=expected,
-        conflicts=tuple(conflicts),
-        advice=advise(plan, conflicts, expected),
+        forecast=Forecast(advice=advise(plan, conflicts, expected), conflicts=tuple(conflicts[:MOST_CONFLICTS])),
     )
 
 

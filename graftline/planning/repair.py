@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from graftline.errors import PlannerError, Problem
+from graftline.errors import Problem, UselessAnswersError
 from graftline.planning.asking import Ask
 from graftline.planning.prompts import Templates
 from graftline.planning.provider import Answer, Message, Question
@@ -12,6 +12,7 @@ from graftline.text import excerpt, plain_line
 
 SHOWN_PROBLEMS = 40
 _PROBLEM_CHARS = 800
+_NAME_CHARS = 64
 _ANSWER_BYTES = 400_000
 _USELESS_BYTES = 8_000
 NOTHING_SAID = "(no answer)"
@@ -36,7 +37,7 @@ async def ask_until_valid(
     """Ask, and ask again with all problems of the latest answer, until there is none or the tries are used up.
 
     Raises:
-        PlannerError: the last answer had problems too; all of them are in the message.
+        UselessAnswersError: the last answer had problems too; all of them are in the message.
     """
     asked, problems = question, list[str]()
     for number in range(1, tries + 1):
@@ -50,7 +51,7 @@ async def ask_until_valid(
         asked = replace(question, messages=(*question.messages, said, Message("user", repair)))
     count = "1 try" if tries == 1 else f"{tries} tries"
     listed = "\n".join(f"  {problem}" for problem in problems)
-    raise PlannerError(
+    raise UselessAnswersError(
         f"the planner gave no usable answer in {count} (asked for: {question.purpose}); what is wrong with the last:\n"
         f"{listed}\n"
         "Say more in the request, ask for less, raise `[planner] max_replan_attempts`, take a more capable "
@@ -60,9 +61,14 @@ async def ask_until_valid(
 
 def describe_problems(problems: Sequence[Problem]) -> list[str]:
     """Problems as lines that can be shown and sent back, whatever a model has written into them."""
-    lines = [plain_line(str(problem), _PROBLEM_CHARS) for problem in problems[:SHOWN_PROBLEMS]]
+    lines = [plain_line(str(_with_short_name(problem)), _PROBLEM_CHARS) for problem in problems[:SHOWN_PROBLEMS]]
     left_out = len(problems) - len(lines)
     return [*lines, f"and {left_out} more"] if left_out else lines
+
+
+def _with_short_name(problem: Problem) -> Problem:
+    """A problem that can be read, although what the model gave its task for an id is a book."""
+    return replace(problem, task=problem.task and plain_line(problem.task, _NAME_CHARS))
 
 
 def _what_was_said(answer: Answer) -> str:

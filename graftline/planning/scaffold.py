@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -132,11 +132,11 @@ def judge_scaffold(plan: Plan, result: TestResult, *, hide: tuple[Path, ...] = (
         Problem(_without_places(message, hide), task=task.id)
         for task in plan.tasks
         for path in task.acceptance
-        for message in _faults(path, result, died=died)
+        for message in _faults(plan, path, result, died=died)
     )
 
 
-def _faults(path: str, result: TestResult, *, died: bool) -> Iterator[str]:
+def _faults(plan: Plan, path: str, result: TestResult, *, died: bool) -> Iterator[str]:
     """What is wrong with one acceptance test file; where the process died, of the others little can be said."""
     own = [failure for failure in result.failures if _file_of(failure.test) == path]
     if broken := [failure for failure in own if failure.kind == "collection"]:
@@ -148,7 +148,7 @@ def _faults(path: str, result: TestResult, *, died: bool) -> Iterator[str]:
     for failure in own:
         if failure.kind == "crash":
             yield f"{_named([failure.test])} ended the test process, or did not end: {_said(failure)}"
-        elif _is_own_fault(failure, path):
+        elif _is_own_fault(plan, failure, path):
             yield f"{_named([failure.test])} fails by its own mistake, which no work can put right: {_said(failure)}"
     tests = [test for test in result.collected if _file_of(test) == path]
     if died:
@@ -163,10 +163,12 @@ def _faults(path: str, result: TestResult, *, died: bool) -> Iterator[str]:
         yield f"{_named(passed)}: passes on the repository as it is, so it cannot tell when the task is done"
 
 
-def _is_own_fault(failure: TestFailure, path: str) -> bool:
-    """Whether a test fails for a name that it uses and nobody can give it."""
-    unknown_name = failure.message.startswith("NameError: ") and failure.files[-1:] == (path,)
-    return unknown_name or bool(re.match(r"fixture '.*' not found", failure.message))
+def _is_own_fault(plan: Plan, failure: TestFailure, path: str) -> bool:
+    """Whether a test fails for a name, or a fixture, that it uses and that no task can give it."""
+    if re.match(r"fixture '.*' not found", failure.message):
+        places = [str(folder / "conftest.py") for folder in PurePosixPath(path).parents]
+        return not any(task.may_write(place) for task in plan.tasks for place in places)
+    return failure.message.startswith("NameError: ") and failure.files[-1:] == (path,)
 
 
 def _check_can_run(result: TestResult, files: Mapping[str, str]) -> None:

@@ -38,9 +38,9 @@ _COMMON_WORDS = """
     why will with without would you your
 """
 COMMON_WORDS = frozenset(word for common in _COMMON_WORDS.split() for word in words_of(common))
-_FILE_NAME = re.compile(r"[\w.\-/]*\w\.[A-Za-z]\w{0,4}\b")
-# What is written as code: `quoted`, CamelCase, snake_case, a call.
-_CODE_NAME = re.compile(r"`+\.?([A-Za-z_]\w+)|\b([A-Z]+[a-z]+\w*[A-Z]\w*|[A-Za-z]\w*_\w+|[a-z]+[A-Z]\w*|\w+(?=\())")
+# Each begins where a word does and ends within bounds: a request may be made to hurt.
+_FILE_NAME = re.compile(r"(?<![\w.\-/])[\w.\-/]{0,200}\w\.[A-Za-z]\w{0,4}\b")
+_NAME = re.compile(r"(`\.?)?\b([A-Za-z_]\w{2,59})\b(\()?")
 _TEST_AFFIX = re.compile(r"^(?:test[-_])|(?:[-_.]?(?:Tests?|tests?|[Ss]pec|TestCase))$")
 
 
@@ -121,9 +121,13 @@ def by_mention(corpus: Corpus, request: str) -> Scores:
 
 
 def code_names(request: str) -> tuple[str, ...]:
-    """The names in a request that are written as code."""
-    found = _CODE_NAME.findall(request[:REQUEST_CHARS])
-    return tuple(dict.fromkeys(quoted or plain for quoted, plain in found))[:MAX_MENTIONS]
+    """The names in a request that are written as code: quoted, called, in CamelCase or with an underscore."""
+    names = (
+        name
+        for quote, name, call in _NAME.findall(request[:REQUEST_CHARS])
+        if quote or call or "_" in name.strip("_") or not (name.isupper() or name[1:].islower())
+    )
+    return tuple(dict.fromkeys(names))[:MAX_MENTIONS]
 
 
 def by_definition(corpus: Corpus, names: Iterable[str]) -> Scores:

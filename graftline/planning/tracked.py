@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pathspec
 
+from graftline.errors import RepositoryError
 from graftline.git.objects import TreeFile, list_tree, read_blobs
 
 IGNORE_FILE = ".graftlineignore"
@@ -34,7 +35,10 @@ def tracked_files(git_dir: Path, commit: str) -> tuple[TreeFile, ...]:
     if ignore is None:
         return files
     lines = read_blobs(git_dir, [ignore.blob])[ignore.blob].decode("utf-8", "replace").splitlines()
-    spec = pathspec.GitIgnoreSpec.from_lines(lines)
+    try:
+        spec = pathspec.GitIgnoreSpec.from_lines(lines)
+    except ValueError as error:
+        raise RepositoryError(f"{IGNORE_FILE}: not gitignore syntax: {error}") from error
     return tuple(file for file in files if not spec.match_file(file.path))
 
 

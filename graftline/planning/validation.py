@@ -16,11 +16,13 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from graftline.errors import Problem
 from graftline.paths import may_overlap
 from graftline.plan import Plan, TaskSpec
-from graftline.planning.draft import MAX_TASKS, Draft, DraftTask
+from graftline.planning.draft import MAX_ITEMS, MAX_TASKS, Draft, DraftTask
 from graftline.spellings.document import Document
 from graftline.spellings.problems import KnownKeys, fault_problems, shape_problems
 
 LARGEST_SCAFFOLD = 400_000
+LONGEST_ID = 64
+MOST_PARTS = 20_000
 
 Shape = TypeVar("Shape", bound=BaseModel)
 FindIgnored = Callable[[Iterable[str]], Awaitable[frozenset[str]]]
@@ -48,6 +50,8 @@ def read_draft(data: Mapping[str, JsonValue]) -> Draft | tuple[Problem, ...]:
 
 def read_as(shape: type[Shape], data: Mapping[str, JsonValue]) -> Shape | tuple[Problem, ...]:
     """What a model answered in the shape it was asked for, or everything by which it has another one."""
+    if (parts := _count(data)) > MOST_PARTS:  # a list of all that may be wrong with them would take minutes
+        return (Problem(f"the answer has {parts} entries in all, which is more than {MOST_PARTS}: give a shorter one"),)
     try:
         return shape.model_validate(data)
     except ValidationError as error:
@@ -112,13 +116,28 @@ def _items(data: object, key: str) -> list[JsonValue]:
     return items if isinstance(items, list) else []
 
 
+def _count(value: JsonValue | Mapping[str, JsonValue]) -> int:
+    """How many values there are within one; the reader of answers has bounded how deep they lie."""
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return sum(1 + _count(each) for each in inner)
+
+
 def _with_plain_dependencies(data: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """The data as a plan file has it, its dependencies plain ids: the rules between tasks look at nothing else."""
+    """The ids and dependencies in the data as a plan file has them: the rules between tasks look at nothing else.
+
+    Of what is too many anyway, no more than there may be.
+    """
     tasks: list[JsonValue] = []
     for task in _items(data, "tasks"):
-        needs = [need.get("task") if isinstance(need, Mapping) else None for need in _items(task, "depends_on")]
-        tasks.append({**task, "depends_on": needs} if isinstance(task, Mapping) else task)
-    return {**data, "tasks": tasks}
+        needs: list[JsonValue] = [_id_in(need, "task") for need in _items(task, "depends_on")[:MAX_ITEMS]]
+        tasks.append({"id": _id_in(task, "id"), "depends_on": needs})
+    return {"tasks": tasks}
+
+
+def _id_in(data: JsonValue, key: str) -> str | None:
+    """What may be an id under a key; longer ones are told already, and would take minutes to compare."""
+    name = data.get(key) if isinstance(data, Mapping) else None
+    return name if isinstance(name, str) and len(name) <= LONGEST_ID else None
 
 
 def _unsaid_writes(tasks: Sequence[TaskSpec]) -> Iterator[Problem]:

@@ -229,10 +229,10 @@ def assemble_report(
             if ref not in gone_on_from
         ),
         notes=(
+            *(str(score) for score in [score_forecast(entries)] if score),
             *pinned.notes,
             *dict.fromkeys(history.warnings),
             *record_notes(pinned, folder),
-            *(str(score) for score in [score_forecast(entries)] if score),
         ),
     )
 

@@ -82,15 +82,15 @@ def _tasks(preview: Preview) -> Iterator[str]:
 
 
 def _conflicts(prospects: Prospects) -> Iterator[str]:
-    likely, others = likely_conflicts(prospects)
-    if not prospects.conflicts:
+    if not prospects.forecast.conflicts:
         return
+    likely = likely_conflicts(prospects)
     yield "\n## Predicted conflicts\n\n"
     for conflict in likely:
         files = f" ({', '.join(map(escape, conflict.files[:5]))})" if conflict.files else ""
         yield f"- {escape(conflict_line(conflict), 1000)}{files}\n"
-    if others:
-        yield f"- {less_likely(others)}\n"
+    if len(likely) < len(prospects.forecast.conflicts):
+        yield f"- {less_likely(len(likely))}\n"
 
 
 def _diagram(preview: Preview) -> str:

@@ -73,10 +73,10 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
 
 def _expectations(prospects: Prospects) -> Iterator[str]:
     yield from (labelled(label, text) for label, text in expectations(prospects))
-    likely, others = likely_conflicts(prospects)
+    likely = likely_conflicts(prospects)
     yield from (labelled("Risk", conflict_line(conflict)) for conflict in likely)
-    if others:
-        yield labelled("Risk", less_likely(others))
+    if len(likely) < len(prospects.forecast.conflicts):
+        yield labelled("Risk", less_likely(len(likely)))
     yield labelled("Advice", advice_line(prospects))
     if prospects.escalation:
         deeper = ", ".join(map(str, prospects.escalation))

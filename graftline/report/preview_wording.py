@@ -1,6 +1,7 @@
 """The words in which both forms of a preview for people say what is expected of a plan."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from graftline.plan import TaskSpec
 from graftline.planning.conflicts import PredictedConflict
@@ -13,7 +14,7 @@ from graftline.text import plain_line
 
 SHOWN_CONFLICTS = 5
 LEAST_PROBABILITY = 0.05
-"""A pair less likely to collide than this is only counted."""
+"""A pair less likely to collide than this has no line of its own."""
 
 
 def headline(preview: Preview) -> str:
@@ -37,7 +38,8 @@ def expectations(prospects: Prospects) -> Iterator[tuple[str, str]]:
     yield "Cost", _cost(prospects)
     yield "Time", time_between(estimate.seconds)
     yield "Basis", f"{estimate.basis} ({estimate.confidence:.0%} intervals)"
-    yield "Path", f"{', '.join(estimate.critical_path)}: the chain that takes longest"
+    if len(estimate.critical_path) > 1:
+        yield "Path", f"{', '.join(estimate.critical_path)}: the chain that takes longest"
     yield "At once", _at_once(prospects)
 
 
@@ -63,10 +65,10 @@ def _cost(prospects: Prospects) -> str:
     return f"{cost}, within the cap of {cap}"
 
 
-def likely_conflicts(prospects: Prospects) -> tuple[list[PredictedConflict], int]:
-    """The predicted conflicts that are worth a line each, and how many others there are."""
-    likely = [one for one in prospects.conflicts if one.probability >= LEAST_PROBABILITY][:SHOWN_CONFLICTS]
-    return likely, len(prospects.conflicts) - len(likely)
+def likely_conflicts(prospects: Prospects) -> tuple[PredictedConflict, ...]:
+    """The predicted conflicts that are worth a line each, a few at most."""
+    likely = (one for one in prospects.forecast.conflicts if one.probability >= LEAST_PROBABILITY)
+    return tuple(islice(likely, SHOWN_CONFLICTS))
 
 
 def conflict_line(conflict: PredictedConflict) -> str:
@@ -74,14 +76,15 @@ def conflict_line(conflict: PredictedConflict) -> str:
     return f"{conflict.probability:.0%} that {conflict.first} and {conflict.second} collide: {conflict.reason}"
 
 
-def less_likely(count: int) -> str:
-    """What is said of the pairs that have no line."""
-    return f"{counted(count, 'other pair')} of tasks that may run at the same time: less likely"
+def less_likely(shown: int) -> str:
+    """What is said of the pairs that have no line, after so many that have one."""
+    less = "less" if shown else f"less than {LEAST_PROBABILITY:.0%}"
+    return f"{less} for each{' other' if shown else ''} pair of tasks that may be at work at the same time"
 
 
 def advice_line(prospects: Prospects) -> str:
     """The advice, with its reason."""
-    advice = prospects.advice
+    advice = prospects.forecast.advice
     shape = {
         "solo": "one agent",
         "solo-plus-readers": "one agent that writes, and others that only read",

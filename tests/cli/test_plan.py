@@ -59,8 +59,8 @@ def test_json_is_all_that_is_printed_and_holds_all_that_is_known(
     assert {task: agent.profile for task, agent in preview.prospects.agents.items()} == dict.fromkeys(
         ["parse", "show", "join"], "scripted"
     )
-    assert [(one.first, one.second) for one in preview.prospects.conflicts] == [("parse", "show")]
-    assert preview.prospects.advice.reason
+    assert [(one.first, one.second) for one in preview.prospects.forecast.conflicts] == [("parse", "show")]
+    assert preview.prospects.forecast.advice.reason
     assert project.snapshot() == before
 
 
@@ -144,6 +144,7 @@ def test_without_a_planner_the_three_ways_to_get_one_are_said(
     for name in ("git", "sh"):
         (project.outside / name).symlink_to(shutil.which(name) or name)
     monkeypatch.setenv("PATH", str(project.outside))  # where no agent CLI is
+    monkeypatch.setenv("GRAFTLINE_AGENT__BACKEND", "claude-code")  # which is missing too, and comes second
     for variable in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(variable, raising=False)
 

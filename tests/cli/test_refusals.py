@@ -200,7 +200,7 @@ def test_a_dry_run_says_what_would_run_and_writes_nothing(project: Project, capf
     assert said.out == ""
     lines = said.err.splitlines()
     commit = project.git("rev-parse", "--short=12", "HEAD")
-    assert lines[:15] == [
+    assert lines[:16] == [
         "Plan    A plan: 2 tasks",
         "  first      Do it",
         "  └─ second  do second",

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from graftline.agents.outcome import OutcomeKind
 from graftline.journal import EventKind
 from graftline.ledger import Role
-from graftline.planning.asking import asking
+from graftline.planning.asking import Asking
 from graftline.planning.choice import choose_provider
 from graftline.planning.provider import Message, Question
 from graftline.process import ProcessIdentity, is_alive
@@ -81,7 +81,7 @@ async def test_a_cli_fills_in_the_form_and_does_nothing_else(
     payer = opened(cli, agents, tmp_path)
     chosen = await choose_provider(payer.settings, environ_of(cli, isolated_environment))
     assert (chosen.provider.type, chosen.provider.backend, chosen.provider.model) == ("agent", cli.type, cli.model)
-    ask = asking(payer, chosen.provider, tmp_path / "answers")
+    ask = Asking(payer, chosen.provider, tmp_path / "answers")
     answer = await ask(QUESTION)
     assert (answer.data, answer.problem) == (PLAN, "")
     assert await ask(QUESTION) == answer
@@ -127,4 +127,4 @@ async def test_what_a_cli_says_around_the_plan_is_left_out(
     model_server.scenario({"scenarios": [scenario]})
     payer = opened(cli, agents, tmp_path)
     chosen = await choose_provider(payer.settings, environ_of(cli, isolated_environment))
-    assert (await asking(payer, chosen.provider, tmp_path / "answers")(QUESTION)).data == PLAN
+    assert (await Asking(payer, chosen.provider, tmp_path / "answers")(QUESTION)).data == PLAN

@@ -62,6 +62,9 @@ async def test_with_partial_what_is_finished_and_green_lands(project: Project) -
     assert project.show("notes.txt").split() == ["eins", "two", "drei", "four", "five"]
     assert (project.path / "apart.txt").read_text() == "content\n"
     assert built.report.reason.startswith("two did not make it; main is now at ")
+    assert built.report.notes[0].startswith(
+        "forecast: 0.3 collisions among 3 pairs of tasks, and 1 happened: one and two (10%); advised was 3 agents"
+    )
 
 
 async def test_what_a_task_only_waits_for_does_not_stop_it_by_colliding(project: Project) -> None:

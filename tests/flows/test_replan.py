@@ -9,13 +9,22 @@ import pytest
 from prefect.client.orchestration import get_client
 from pydantic import JsonValue
 
+from graftline.agents.outcome import OutcomeKind
 from graftline.approvals import PendingApproval, pending_approval
+from graftline.flows.replan import may_ask
 from graftline.journal import EventKind
 from graftline.ledger import Role
-from graftline.planning.patches import read_patches
+from graftline.manifest import dump_manifest
+from graftline.patch import PlanPatch
+from graftline.plan import Plan
+from graftline.planning.patches import MadePatch, RecordedPatch, read_patches, write_patch
+from graftline.planning.setback import Setback
+from graftline.records import AttemptState
 from graftline.report.model import RunState
+from graftline.run import close_run
 from tests.model_server import ModelServer
-from tests.pipeline import Project, Script, Tables, fail, runs_flows, write
+from tests.pipeline import Project, Script, Tables, fail, runs_flows, task, write
+from tests.test_records import record
 
 pytestmark = runs_flows
 
@@ -67,6 +76,8 @@ SCRIPT: Script = {
     "rest": [write("rest.txt")],
     "child": [write("c.txt")],
     "other": [fail()],
+    "third": [fail()],
+    "again": [write("o.txt")],
 }
 
 
@@ -84,8 +95,8 @@ class Planner:
         """Make the model answer the request with a plan, and each failed task with these turns."""
         draft = {"title": "Test plan", "summary": "", "tasks": plan}
         scenarios = [{"match": REQUEST, "without_tools": True, "turns": [{"structured": draft}]}]
-        for task, turns in patches.items():
-            scenarios.append({"match": f"`{task}` has failed for good", "without_tools": True, "turns": turns})
+        for name, turns in patches.items():
+            scenarios.append({"match": f"`{name}` has failed for good", "without_tools": True, "turns": turns})
         self.server.scenario({"scenarios": scenarios})
 
     async def is_held(self) -> None:
@@ -105,18 +116,63 @@ def planner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Planner]:
         yield Planner(server)
 
 
-async def reject(project: Project, run_id: str, comment: str) -> PendingApproval:
-    """Say no to what a run asks a person first; what it was."""
-    form = {"decision": "reject", "comment": comment}
+async def asked_for(project: Project, run_id: str, what: str) -> PendingApproval:
+    """What a person is asked, once it waits."""
     async with asyncio.timeout(SECONDS), get_client() as client:
         while True:
             pending = pending_approval(project.journal(run_id))
             state = (await client.read_flow_run(UUID(run_id))).state
-            if pending is not None and state is not None and state.is_paused():
-                result = await client.resume_flow_run(UUID(run_id), run_input=form)
-                if result.status.value == "ACCEPT":
-                    return pending
+            if pending is not None and str(pending) == what and state is not None and state.is_paused():
+                return pending
             await asyncio.sleep(0.05)
+
+
+async def fill_in(run_id: str, **form: str) -> None:
+    """Decide what a run waits for."""
+    async with asyncio.timeout(SECONDS), get_client() as client:
+        while True:
+            if (await client.resume_flow_run(UUID(run_id), run_input=form)).status.value == "ACCEPT":
+                return
+            await asyncio.sleep(0.05)
+
+
+async def test_only_a_task_that_another_plan_may_help_asks_and_only_once(
+    offline_project: Project, planner: Planner
+) -> None:
+    run = await offline_project.open(None, {}, settings=planner.settings, prompt=REQUEST)
+    try:
+        run.adopt(Plan(tasks=(task("a"), task("b"), task("c"))))
+        asking = set()
+        for outcome in OutcomeKind:
+            run.given_up["a"] = record(state=AttemptState.FAILED, commit=None, outcome=outcome)
+            asking |= {outcome.value} if may_ask(run, "a") else set()
+        assert asking == {
+            "failed",
+            "context-exhausted",
+            "max-turns",
+            "stalled",
+            "timed-out",
+            "interrupted",
+        }
+        run.given_up |= dict.fromkeys("abc", record(state=AttemptState.FAILED, commit=None, outcome=OutcomeKind.FAILED))
+        before = Plan(tasks=(task("b"), task("c"), task("z")))
+        setback = Setback(task="b", attempts=(), finished=(), failed=("b",))
+        made = MadePatch(
+            patch=PlanPatch(reason="no", operations=()), after=run.plan, removed={"z": "no"}, expected_usd=0.0
+        )
+        write_patch(run.folder, RecordedPatch(number=1, setback=setback, before=before, made=made))
+        assert [may_ask(run, name) for name in ("a", "b", "c", "z")] == [False, False, True, False], (
+            "a came of a patch, and b has asked"
+        )
+        run.stop_reason = "the key was refused"
+        assert not may_ask(run, "c")
+        run.stop_reason = ""
+        run.settings = run.settings.model_copy(
+            update={"planner": run.settings.planner.model_copy(update={"patch": False})}
+        )
+        assert not may_ask(run, "c")
+    finally:
+        close_run(run)
 
 
 async def test_a_failed_task_is_split_and_the_run_lands_also_when_it_was_cut_short(
@@ -162,27 +218,43 @@ async def test_a_failed_task_is_split_and_the_run_lands_also_when_it_was_cut_sho
     assert [call.role for call in built.account.calls].count(Role.PLANNER) == 4
 
 
-async def test_a_run_without_its_patch_ends_as_it_would_have(project: Project, planner: Planner) -> None:
+async def test_a_person_decides_about_a_patch_and_what_failed_without_one_is_not_tried_again(
+    project: Project, planner: Planner
+) -> None:
+    again = patch("a", tasks=[drafted("again", "o.txt")], split=[{"task": "other", "into": ["again"]}])
+    plan = [*PLAN, drafted("other", "o.txt"), drafted("third", "t.txt")]
     helpless = patch("the compiler is missing here")
-    planner.answers([*PLAN, drafted("other", "o.txt")], big=[{"structured": SPLIT}], other=[{"structured": helpless}])
-    spending: Tables = {"agents.scripted": {"cost_usd": 0.01}}
-    settings = {**planner.settings, **spending, "planner": {**planner.settings["planner"], "patch_usd": 0.0}}
-    project.configure(SCRIPT, {}, settings)
+    planner.answers(plan, big=[{"structured": SPLIT}], other=[{"structured": again}], third=[{"structured": helpless}])
+    careful: Tables = {
+        "planner": {**planner.settings["planner"], "patch_usd": 0.0},
+        "agents.scripted": {"cost_usd": 0.01},
+    }
+    project.configure(SCRIPT, {}, {**planner.settings, **careful})
     run_id = await project.schedule(None, prompt=REQUEST)
     building = asyncio.create_task(project.enter(run_id))
-    pending = await reject(project, run_id, "leave it")
+    rejected = await asked_for(project, run_id, "patch 1")
+    await fill_in(run_id, decision="reject", comment="leave it")
+    approved = await asked_for(project, run_id, "patch 2")
+    text = dump_manifest(approved.plan, "yaml")
+    await fill_in(run_id, decision="approve", plan=text.replace("Do again", "Once more"))
     built = await building
 
-    assert str(pending) == "patch 1"
-    assert pending.text.startswith(
-        "Task `big` failed for good: too much for one agent\n\n```text\n- big: Do big\n+ half:"
-    )
-    assert pending.plan.task("child").depends_on == ("rest",)
-    assert built.states == {"first": "succeeded", "big": "failed", "child": "skipped", "other": "failed"}
+    shown = "Task `big` failed for good: too much for one agent\n\n```text\n- big: Do big\n+ half: Do half; "
+    assert rejected.text.startswith(shown)
+    assert rejected.plan.task("child").depends_on == ("rest",)
+    assert built.states == {
+        "first": "succeeded",
+        "big": "failed",
+        "child": "skipped",
+        "third": "failed",
+        "again": "succeeded",
+        "other": "cancelled",
+    }
+    assert (built.tasks["again"].title, built.tasks["other"].reason) == ("Once more", "taken out by a person")
     assert built.report.state is RunState.PARTIAL
-    assert sorted(entry.task or "" for entry in built.agents) == ["big", "first", "other"]
+    assert sorted(entry.task or "" for entry in built.agents) == ["again", "big", "first", "other", "third"]
     assert set(built.report.notes) >= {
         "the plan was not patched for big: nobody approved the patch: leave it",
-        "the plan was not patched for other: the compiler is missing here",
+        "the plan was not patched for third: the compiler is missing here",
     }
-    assert [one.setback.task for one in read_patches(built.folder)] == ["big", "other"]
+    assert [one.setback.task for one in read_patches(built.folder)] == ["big", "other", "third"]

@@ -131,7 +131,7 @@ class RequestHandler(BaseHTTPRequestHandler):
         if turn.delay_seconds:
             self._wait(self.server.gates.closing, turn.delay_seconds)
         if decision.faulty and turn.error:
-            self._refuse(protocol, Failure(turn.error, turn.retry_after_seconds), number)
+            self._refuse(protocol, Failure(turn.error, turn.retry_after_seconds, turn.error_message), number)
         elif stream:
             self._stream(protocol, decision, number)
         elif decision.faulty:

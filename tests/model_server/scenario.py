@@ -131,6 +131,7 @@ class Turn(_Model):
     hang: bool = False
     times: int | None = Field(default=None, ge=1)
     retry_after_seconds: int | None = Field(default=None, ge=0)
+    error_message: str = ""
     delay_seconds: float = Field(default=0, ge=0)
     hold: str = ""
 
@@ -147,8 +148,8 @@ class Turn(_Model):
             raise ValueError("times says how often a fault strikes, and this turn has none")
         if self.stop != "end" and self.tools:
             raise ValueError("an answer that is cut off or refused uses no tools")
-        if self.retry_after_seconds is not None and self.error is None:
-            raise ValueError("retry_after_seconds belongs to an error, and this turn has none")
+        if (self.retry_after_seconds is not None or self.error_message) and self.error is None:
+            raise ValueError("retry_after_seconds and error_message belong to an error, and this turn has none")
         return self
 
 

@@ -1,9 +1,12 @@
 """The providers with an API, through the real libraries: what they ask, and what comes of each way to answer."""
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from pydantic import JsonValue
@@ -44,6 +47,7 @@ USED: dict[str, JsonValue] = {
 USAGE = Usage(input_tokens=940, output_tokens=70, cached_tokens=5000)
 FREE = Usage(cost_usd=0.0, input_tokens=0, output_tokens=0)
 TIMEOUTS = TimeoutSettings()
+KEY = "sk-scripted"
 PROVIDERS = ("anthropic", "openai")
 
 
@@ -55,8 +59,8 @@ def server() -> Iterator[ModelServer]:
 
 def provider(name: str, base_url: str, timeouts: TimeoutSettings = TIMEOUTS) -> Provider:
     if name == "anthropic":
-        return AnthropicProvider(model="m", base_url=base_url, credentials={"api_key": "key"}, timeouts=timeouts)
-    return OpenAIProvider(model="m", base_url=f"{base_url}/v1", api_key="key", timeouts=timeouts)
+        return AnthropicProvider(model="m", base_url=base_url, credentials={"api_key": KEY}, timeouts=timeouts)
+    return OpenAIProvider(model="m", base_url=f"{base_url}/v1", api_key=KEY, timeouts=timeouts)
 
 
 async def ask(one: Provider, question: Question = FIRST) -> Answer | Refusal:
@@ -86,7 +90,7 @@ async def test_an_answer_is_held_to_the_schema_and_says_what_it_used(server: Mod
     assert answer == Answer(PLAN, json.dumps(PLAN), "end", USAGE, "m")
     (record,) = model.requests()
     assert record.request.stream
-    assert (record.api_key, record.request.model, record.request.max_output_tokens) == ("key", "m", 1234)
+    assert (record.api_key, record.request.model, record.request.max_output_tokens) == (KEY, "m", 1234)
     schema = record.request.schema
     assert schema is not None
     assert schema.required == ["title", "tasks"], "what may be left out has to be written, or no server holds to it"
@@ -154,6 +158,52 @@ async def test_a_provider_says_when_it_takes_requests_again(server: ModelServer,
     assert isinstance(refusal, Refusal)
     assert refusal.retry_at is not None
     assert before < refusal.retry_at - timedelta(seconds=90) <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+async def test_a_key_that_a_server_repeats_is_not_told(server: ModelServer, name: str) -> None:
+    model = asked(server, name, {"error": "auth", "error_message": f"invalid: {KEY!r} is no good"})
+    refusal = await ask(model.provider)
+    assert isinstance(refusal, Refusal)
+    assert refusal.detail.endswith("invalid: '[key]' is no good")
+
+
+class Foreign(BaseHTTPRequestHandler):
+    """A server of something else, which answers every request alike."""
+
+    answer = b""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("content-length", str(len(self.answer)))
+        self.end_headers()
+        self.wfile.write(self.answer)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ("<html>Welcome</html>", OutcomeKind.CONFIG),
+        ("event: message_start\ndata: {not json\n\n", OutcomeKind.FAILED),
+        ('event: message_start\ndata: {"type": "message_start", "choices": 5}\n\n', OutcomeKind.FAILED),
+        ('event: message_start\ndata: {"type": "message_start", "choices": [{"delta": 1}]}\n\n', OutcomeKind.FAILED),
+    ],
+    ids=["a page", "no JSON", "a number for a list", "a number for an object"],
+)
+async def test_what_is_no_answer_of_the_api_is_told_at_once(name: str, answer: str, kind: OutcomeKind) -> None:
+    with HTTPServer(("127.0.0.1", 0), type("Answering", (Foreign,), {"answer": answer.encode()})) as http:
+        serving = Thread(target=http.handle_request)
+        serving.start()
+        refusal = await ask(provider(name, f"http://127.0.0.1:{http.server_port}"))
+        await asyncio.to_thread(serving.join)
+    assert isinstance(refusal, Refusal)
+    assert refusal.kind is kind, refusal
 
 
 async def test_a_schema_that_is_refused_becomes_a_tool_that_has_to_be_used(server: ModelServer) -> None:

@@ -15,7 +15,7 @@ from graftline.errors import ExitCode, PlannerError, PlannerUnavailableError
 from graftline.journal import EventKind
 from graftline.ledger import CostSource, NextCall, Role
 from graftline.planning.anthropic_provider import AnthropicProvider
-from graftline.planning.asking import asking, settle_answered
+from graftline.planning.asking import Asking, settle_answered
 from graftline.planning.provider import Answer, Message, Question, Refusal
 from graftline.process import OnStart
 from graftline.run import BUDGET_REACHED
@@ -50,7 +50,7 @@ def model(server: ModelServer, *turns: Mapping[str, JsonValue]) -> AnthropicProv
 
 def provider(server: ModelServer, name: str = "m") -> AnthropicProvider:
     timeouts = Settings().timeouts
-    return AnthropicProvider(model=name, base_url=server.url, credentials={"api_key": "key"}, timeouts=timeouts)
+    return AnthropicProvider(model=name, base_url=server.url, credentials={"api_key": "sk-scripted"}, timeouts=timeouts)
 
 
 async def test_an_answer_is_paid_for_once_and_given_again(server: ModelServer, tmp_path: Path) -> None:
@@ -58,8 +58,8 @@ async def test_an_answer_is_paid_for_once_and_given_again(server: ModelServer, t
     one = model(server, {"structured": PLAN, "usage": USED}, {"text": "no plan"})
     before = len(server.requests())
     answers = tmp_path / "answers"
-    first = await asking(payer, one, answers)(QUESTION)
-    again = await asking(payer, provider(server), answers)(QUESTION)
+    first = await Asking(payer, one, answers)(QUESTION)
+    again = await Asking(payer, provider(server), answers)(QUESTION)
     assert first == again
     assert (first.data, first.problem) == (PLAN, "")
     (call,) = payer.calls
@@ -79,9 +79,24 @@ async def test_an_answer_is_paid_for_once_and_given_again(server: ModelServer, t
         replace(QUESTION, schema={"type": "object"}),
         replace(QUESTION, max_output_tokens=999),
     ):
-        await asking(payer, one, answers)(other)
-    await asking(payer, provider(server, "other"), answers)(QUESTION)
+        await Asking(payer, one, answers)(other)
+    await Asking(payer, provider(server, "other"), answers)(QUESTION)
     assert len(payer.calls) == len(server.requests()) - before == 7, "another question, or another model to answer it"
+
+
+async def test_answers_that_nothing_came_of_are_not_given_again(server: ModelServer, tmp_path: Path) -> None:
+    payer = open_account(tmp_path, prices=PRICES)
+    answers = tmp_path / "answers"
+    kept = replace(QUESTION, purpose="critic")
+    model(server, {"structured": PLAN, "usage": USED})
+    await Asking(payer, provider(server), answers)(kept)
+    ask = Asking(payer, provider(server), answers)
+    first = await ask(QUESTION)
+    ask.set_aside()
+    assert len(list(answers.glob("*.json"))) == 2, "it can still be looked at"
+    assert await Asking(payer, provider(server), answers)(QUESTION) == first
+    await Asking(payer, provider(server), answers)(kept)
+    assert len(payer.calls) == 3
 
 
 async def test_an_answer_outlives_the_process_that_had_not_entered_it_yet(server: ModelServer, tmp_path: Path) -> None:
@@ -98,8 +113,10 @@ async def test_an_answer_outlives_the_process_that_had_not_entered_it_yet(server
             return await super().ask(question, budget_usd=budget_usd, folder=folder, on_start=on_start)
 
     model(server, {"structured": PLAN, "usage": USED})
-    dying = Killed(model="m", base_url=server.url, credentials={"api_key": "key"}, timeouts=payer.settings.timeouts)
-    first = await asking(payer, dying, answers)(QUESTION)
+    dying = Killed(
+        model="m", base_url=server.url, credentials={"api_key": "sk-scripted"}, timeouts=payer.settings.timeouts
+    )
+    first = await Asking(payer, dying, answers)(QUESTION)
     for file in tmp_path.glob("ledger.db*"):
         file.unlink()
     for file in tmp_path.glob("then-*"):
@@ -113,7 +130,7 @@ async def test_an_answer_outlives_the_process_that_had_not_entered_it_yet(server
     assert (call.outcome, call.usage.cost_usd, call.model) == (OutcomeKind.OK, 4.5, "m")
     assert other.is_open, "nobody knows what came of that one"
     before = len(server.requests())
-    assert await asking(payer, provider(server), answers)(QUESTION) == first
+    assert await Asking(payer, provider(server), answers)(QUESTION) == first
     assert (len(payer.calls), len(server.requests())) == (2, before), "it is not paid for again"
 
 
@@ -124,7 +141,7 @@ async def test_a_provider_that_is_busy_is_waited_for_while_the_clock_stands_stil
     one = model(server, {"error": "rate_limit", "times": 2, "structured": PLAN, "usage": USED})
     with payer.clock.limit(60) as limit:
         before = limit.deadline
-        answer = await asking(payer, one, tmp_path / "answers")(QUESTION)
+        answer = await Asking(payer, one, tmp_path / "answers")(QUESTION)
         assert limit.deadline >= before + 0.15, "two waits, the second of them twice as long"
     assert answer.data == PLAN
     assert [(call.outcome, call.usage.cost_usd) for call in payer.calls] == [
@@ -159,7 +176,7 @@ async def test_a_refusal_that_waiting_does_not_mend_is_one_error_that_says_what_
     payer = open_account(tmp_path, prices=PRICES, provider={"give_up_seconds": 60})
     before = len(server.requests())
     with pytest.raises(PlannerError) as error:
-        await asking(payer, model(server, turn), tmp_path / "answers")(QUESTION)
+        await Asking(payer, model(server, turn), tmp_path / "answers")(QUESTION)
     assert type(error.value) is kind
     assert words in str(error.value)
     unavailable = kind is PlannerUnavailableError
@@ -173,7 +190,7 @@ async def test_without_room_under_a_cap_nobody_is_asked(server: ModelServer, tmp
     payer = open_account(tmp_path, prices=PRICES, cost={"max_usd": 0.3, "unknown_call_usd": 0.5})
     before = len(server.requests())
     with pytest.raises(PlannerError, match=r"cap of \$0\.30 leaves \$0\.30, and the next call counts as \$0\.50"):
-        await asking(payer, model(server, {"structured": PLAN}), tmp_path / "answers")(QUESTION)
+        await Asking(payer, model(server, {"structured": PLAN}), tmp_path / "answers")(QUESTION)
     assert (payer.calls, payer.stop_reason, len(server.requests())) == ((), BUDGET_REACHED, before)
     (cap,) = payer.told(EventKind.CAP_REACHED)
     assert cap["called"] is False
@@ -183,7 +200,7 @@ async def test_a_call_that_is_cancelled_counts_at_its_reservation(server: ModelS
     payer = open_account(tmp_path, prices=PRICES)
     one = model(server, {"hang": True, "text": "x"})
     before = len(server.requests())
-    task = asyncio.ensure_future(asking(payer, one, tmp_path / "answers")(QUESTION))
+    task = asyncio.ensure_future(Asking(payer, one, tmp_path / "answers")(QUESTION))
     await asyncio.to_thread(server.wait_for, lambda _: len(server.requests()) > before)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -197,9 +214,9 @@ async def test_half_characters_and_a_damaged_record_stand_in_nobodys_way(server:
     answers = tmp_path / "answers"
     strange = replace(QUESTION, messages=(Message("user", "REPOSITORY \udcff"),))
     one = model(server, {"text": 'So: {"tasks": []}', "usage": USED})
-    first = await asking(payer, one, answers)(strange)
+    first = await Asking(payer, one, answers)(strange)
     assert first.data == {"tasks": []}
     (record,) = answers.glob("*.json")
     record.write_bytes(record.read_bytes()[:-20])
-    assert await asking(payer, one, answers)(strange) == first
+    assert await Asking(payer, one, answers)(strange) == first
     assert len(payer.calls) == 2, "what cannot be read is asked again"

@@ -123,6 +123,7 @@ async def test_without_its_library_an_api_is_passed_over_and_how_to_get_it_is_sa
         ({"agent": "codex", "base_url": "http://x"}, r"set it in the agent's profile, \[agents\.NAME\]"),
         ({"base_url": "localhost:11434"}, "must be an address such as"),
         ({"base_url": "http://[x"}, "must be an address such as"),
+        ({"base_url": "http://x:99999"}, "must be an address such as"),
         ({"agent": "gemini"}, "gemini cannot be asked for a plan, only claude-code and codex can"),
         ({"agent": "codexx"}, "did you mean 'codex'"),
     ],
@@ -132,6 +133,14 @@ async def test_settings_that_cannot_all_be_meant_are_refused(
 ) -> None:
     with pytest.raises(SettingsError, match=problem):
         await chosen(environ | KEY, **planner)
+
+
+async def test_what_no_key_can_be_is_refused_and_not_shown(environ: dict[str, str]) -> None:
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "OPENAI_API_KEY"):
+        assert f", {name} (" in await chosen(environ | {name: "sk-secret\n"})
+        for key in ("sk-secret\nX: y", "sk-s\N{LATIN SMALL LETTER E WITH ACUTE}cret"):
+            with pytest.raises(SettingsError, match=f"^{name} holds characters that no key has: set it anew$"):
+                await chosen(environ | {name: key})
 
 
 @pytest.mark.parametrize(

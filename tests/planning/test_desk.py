@@ -88,4 +88,7 @@ async def test_answers_that_stay_malformed_end_in_one_error_and_no_agent_is_call
     with pytest.raises(PlannerError, match=r"in 2 tries.*(?s:.)*the key `tasks` is missing"):
         await propose_plan(run, 1)
     assert calls(run) == [Role.PLANNER] * 2
+    with pytest.raises(PlannerError):
+        await propose_plan(run, 1)
+    assert calls(run) == [Role.PLANNER] * 4, "what nothing came of is asked anew"
     assert not [entry for entry in run.journal.entries() if entry.event is EventKind.PROCESS_STARTED]

@@ -1,53 +1,38 @@
-"""What was foreseen for a plan is kept as plain data, and held against what the merge of a run says."""
+"""What was foreseen for a plan is held against what the merge of its run says."""
 
-import json
 from datetime import UTC, datetime, timedelta
 
 from pydantic import JsonValue
 
 from graftline.journal import Entry, EventKind
-from graftline.plan import Plan, TaskSpec
-from graftline.planning.advice import Advice
-from graftline.planning.conflicts import PredictedConflict
-from graftline.planning.forecast import KEY, Forecast, score_forecast
+from graftline.planning.forecast import score_forecast
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-FORECAST = Forecast(
-    advice=Advice("workers", 3, "why not"),
-    conflicts=(
-        PredictedConflict("a", "b", 0.5, "both change `x`", ("x",)),
-        PredictedConflict("a", "c", 0.25, "", ()),
-        PredictedConflict("b", "lost", 0.25, "", ()),
-    ),
-)
+FORECAST: dict[str, JsonValue] = {
+    "advice": {"shape": "workers", "workers": 3, "reason": "why not"},
+    "conflicts": [
+        {"first": first, "second": second, "probability": probability, "reason": "", "files": []}
+        for first, second, probability in (("a", "b", 0.5), ("a", "c", 0.25), ("b", "lost", 0.25))
+    ],
+}
 
 
 def entry(event: EventKind, data: dict[str, JsonValue], at: float = 0.0) -> Entry:
     return Entry(at=START + timedelta(seconds=at), event=event, data=data)
 
 
-def settled(forecast: JsonValue) -> Entry:
-    return entry(EventKind.PLAN_SETTLED, {"title": "t", "tasks": ["a", "b", "c", "lost"], KEY: forecast})
+def settled(forecast: dict[str, JsonValue]) -> Entry:
+    return entry(EventKind.PLAN_SETTLED, {"title": "t", "tasks": ["a", "b", "c", "lost"], "forecast": forecast})
 
 
 def merged(*names: str, of: str = "tasks", conflicts: list[JsonValue] | None = None) -> Entry:
     return entry(EventKind.MERGE_DONE, {"of": of, "merged": list(names), "conflicts": conflicts or []})
 
 
-def test_a_forecast_is_read_as_it_was_written() -> None:
-    data = json.loads(json.dumps(FORECAST.to_data()))
-    assert Forecast.model_validate(data) == FORECAST
-
-
-def test_a_forecast_counts_pairs_that_nothing_orders_by_now() -> None:
-    tasks = [TaskSpec(id="a", prompt="p"), TaskSpec(id="b", prompt="p", after=("a",)), TaskSpec(id="c", prompt="p")]
-    assert Forecast.of(Plan(tasks=tuple(tasks)), FORECAST.conflicts, None).conflicts == FORECAST.conflicts[1:2]
-
-
 def test_what_collided_is_named_with_what_was_said_of_it() -> None:
     """Of a pair with a task that was not merged nobody knows; what collides with the target is no pair of tasks."""
     entries = [
-        settled(FORECAST.to_data()),
+        settled(FORECAST),
         *(entry(EventKind.ATTEMPT_ENDED, {"seconds": seconds}, at) for at, seconds in ((10, 10), (20, 20), (70, 10))),
         merged("a", "c", conflicts=[{"task": "b", "with": ["c", "a"], "files": ["x"]}]),
         merged("b", of="heals"),
@@ -62,7 +47,7 @@ def test_what_collided_is_named_with_what_was_said_of_it() -> None:
 
 
 def test_a_forecast_that_held_is_said_too() -> None:
-    score = score_forecast([settled(FORECAST.to_data()), merged("a", "c")])
+    score = score_forecast([settled(FORECAST), merged("a", "c")])
     assert str(score) == (
         "forecast: 0.2 collisions among 1 pair of tasks, and 0 happened; "
         "advised was 3 agents at a time, and 0.0 were at work on average"
@@ -70,10 +55,11 @@ def test_a_forecast_that_held_is_said_too() -> None:
 
 
 def test_there_is_no_score_without_a_forecast_or_a_merge() -> None:
-    assert score_forecast([settled({"of": "another version"}), merged("a")]) is None
-    assert score_forecast([entry(EventKind.PLAN_SETTLED, {"title": "t", "tasks": []}), merged("a")]) is None
-    assert score_forecast([settled(FORECAST.to_data()), merged("a", of="heals")]) is None
+    assert score_forecast([settled({"advice": "another version"}), merged("a")]) is None
+    assert score_forecast([settled({}), merged("a")]) is None
+    assert score_forecast([settled(FORECAST), merged("a", of="heals")]) is None
     only_the_target = merged("a", conflicts=[{"task": "b", "with": ["the target"], "files": ["x"]}])
-    score = score_forecast([settled(FORECAST.to_data()), only_the_target])
+    score = score_forecast([settled(FORECAST), only_the_target])
     assert score is not None
     assert score.collided == ()
+    assert score_forecast([settled(FORECAST), merged("a")]) is None, "there is nothing that it could have collided with"

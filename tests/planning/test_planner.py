@@ -47,6 +47,9 @@ MALFORMED = {
     "an empty object": (says({}), "the key `tasks` is missing"),
     "10,000 tasks": (says(draft(*[task("one")] * 10_000)), "characters, more than 4000000"),
     "10,000 empty tasks": (says(draft(*[{}] * 10_000)), "the plan has 10000 tasks; at most 50"),
+    "25,000 keys": (says(draft(**{f"k{n}": 0 for n in range(25_000)})), "has 25043 entries in all"),
+    "41 paths": (says(draft(task("one", writes=["x"] * 41))), "task 'one': `writes` has more than 40 entries"),
+    "no criterion": (says(draft(task("one", done_when=[]))), "task 'one': `done_when` is an empty list"),
     "texts for a number, a list and a truth": (
         says(draft(task("one", writes="calc/one.py", read_only="no", what=7))),
         "`read_only` must be true or false, not the text 'no'",
@@ -58,6 +61,10 @@ MALFORMED = {
     ),
     "an agent of its own choice": (says(draft(task("one", agent="root"))), "task 'one': unknown key `agent`"),
     "an id that is a path": (says(draft(task("../one"))), "an id is 1 to 64 letters, digits, _ and -"),
+    "ids of 80 kB": (
+        says(draft(*[task("one", f"{'x' * 80_000}{n}", id=f"{n}{'x' * 80_000}") for n in range(9)])),
+        "an id is 1 to 64 letters",
+    ),
     "the same id twice": (says(draft(task("one"), task("one"))), "task 'one': the id 'one' is used twice"),
     "an unknown dependency": (says(draft(task("one", "tow"), task("two"))), "no task 'tow'; did you mean 'two'?"),
     "a cycle": (

@@ -14,7 +14,11 @@ from graftline.run import Run
 from tests.pipeline import PYTEST, Project, Tables, task
 from tests.planning.drafting import red_test
 
-GOOD = {"tests/test_good.py": red_test("good"), "tests/test_half.py": red_test("half")}
+GOOD = {
+    "tests/test_good.py": red_test("good"),
+    "tests/test_half.py": red_test("half"),
+    "tests/new/test_basket.py": "def test_basket(basket):\n    assert basket\n",
+}
 FLAWED = {
     "tests/test_passes.py": "from calc.adding import add\n\n\ndef test_adds():\n    assert add(1, 1) == 2\n",
     "tests/test_mixed.py": red_test("mixed") + "\n\ndef test_is_true():\n    assert True\n",
@@ -44,8 +48,11 @@ def bench(run: Run, label: str = "scaffold") -> Bench:
 
 
 def plan_of(files: dict[str, str]) -> Plan:
-    """A plan with a task for each acceptance test, called like the file."""
-    tasks = [task(Path(path).stem, acceptance={path: content}) for path, content in files.items()]
+    """A plan with a task for each acceptance test, called like the file; one adds a fixture."""
+    tasks = [
+        task(name := Path(path).stem, acceptance={path: content}, writes=[f"{name}.py", "tests/new/conftest.py"])
+        for path, content in files.items()
+    ]
     return Plan(title="Grow", tasks=tuple(tasks))
 
 
@@ -80,7 +87,7 @@ async def test_a_good_scaffold_is_kept_on_its_ref_and_not_tried_again(offline_pr
     plan = plan_of(GOOD)
     assert (await bench(run).check(plan)).problems == ()
     scaffold = await run.hub.resolve(run.ref("scaffold"))
-    assert await run.hub.changed_paths(run.base, str(scaffold)) == tuple(GOOD)
+    assert await run.hub.changed_paths(run.base, str(scaffold)) == tuple(sorted(GOOD))
     assert (await bench(run).check(plan)).problems == ()
 
     assert await run.hub.resolve(run.ref("scaffold")) == scaffold, "the same commit each time"

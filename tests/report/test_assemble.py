@@ -2,6 +2,7 @@
 
 from graftline.pinned import read_pinned
 from graftline.plan import Plan
+from graftline.planning.forecast import score_forecast
 from graftline.report.assemble import assemble_report, read_history
 from graftline.report.model import RunState, TaskState
 from tests.pipeline import Project, Script, edit, fail, runs_flows, task, write
@@ -34,6 +35,12 @@ async def test_a_report_can_be_made_from_any_beginning_of_a_journal(project: Pro
             assert TaskState.CANCELLED not in {one.state for one in report.tasks}
     assert states == [RunState.RUNNING] * len(built.entries) + [RunState.PARTIAL]
     assert assemble_report(pinned, built.folder, built.entries, built.account) == built.report
+
+    estimate = built.report.estimate
+    assert estimate is not None, "the plan was settled with one"
+    assert estimate.cost_held is True
+    assert estimate.run_seconds.of == 1
+    assert score_forecast(built.entries) is not None
 
 
 async def test_what_a_later_entry_says_of_a_task_replaces_what_an_earlier_one_said(project: Project) -> None:

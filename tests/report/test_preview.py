@@ -9,6 +9,7 @@ from graftline.manifest import parse_plan
 from graftline.plan import Plan, TaskSpec, graph_of
 from graftline.planning.advice import Advice
 from graftline.planning.conflicts import PredictedConflict
+from graftline.planning.forecast import Forecast
 from graftline.planning.interval import Interval
 from graftline.planning.past import Past
 from graftline.planning.preview import Preview, preview_of
@@ -60,7 +61,8 @@ def preview(plan: Plan = PLAN, text: str = "workers would do", **settings: objec
     """The preview of a plan, with foreign text where others give it."""
     chosen = SETTINGS.model_copy(update=settings)
     prospects = prospects_of(plan, chosen, Past(), conflicts=CONFLICTS if plan is PLAN else ())
-    prospects = prospects.model_copy(update={"advice": Advice("workers", 2, text)})
+    forecast = prospects.forecast.model_copy(update={"advice": Advice("workers", 2, text)})
+    prospects = prospects.model_copy(update={"forecast": forecast})
     return preview_of(plan, prospects=prospects, notes=[text])
 
 
@@ -82,7 +84,7 @@ def test_a_plan_is_shown_as_a_tree_and_a_table_with_what_is_expected_of_it() -> 
         "Path    discount, quote, review: the chain that takes longest",
         "At once 2 agents, of 2 that are allowed",
         "Risk    23% that quote and readme collide: both change shop/cart.py",
-        "Risk    1 other pair of tasks that may run at the same time: less likely",
+        "Risk    less for each other pair of tasks that may be at work at the same time",
         "Advice  2 workers: workers would do",
         "Note    workers would do",
     ]
@@ -168,10 +170,10 @@ def test_nothing_foreign_steers_a_terminal_or_becomes_markdown(foreign: str) -> 
     def made(text: str) -> Preview:
         assert HARMLESS.prospects is not None
         conflict = PredictedConflict("quote", "readme", 0.5, text, (text,))
-        advised = {"advice": Advice("workers", 2, text), "conflicts": (conflict,)}
+        forecast = Forecast(advice=Advice("workers", 2, text), conflicts=(conflict,))
         tasks = tuple(task.model_copy(update={"title": "", "prompt": text}) for task in PLAN.tasks)
         plan = PLAN.model_copy(update={"description": text, "tasks": tasks})
-        prospects = HARMLESS.prospects.model_copy(update=advised)
+        prospects = HARMLESS.prospects.model_copy(update={"forecast": forecast})
         return HARMLESS.model_copy(update={"plan": plan, "prospects": prospects, "notes": (text,)})
 
     lines = list(preview_lines(made(foreign)))
