@@ -75,8 +75,11 @@ def test_a_rejection_without_a_comment_ended_the_run_and_is_asked_about_anew(jou
     record_asked(journal, PENDING, "name")
     record_decision(journal, "plan", 1, Decision("reject"))
 
+    record_decision(journal, "patch", 1, Decision("reject"))
+
     assert decision_on(journal.entries(), "plan", 1) is None
     assert unread_form(journal.entries(), "plan", 1) is None
+    assert decision_on(journal.entries(), "patch", 1) == Decision("reject"), "which the run went on from"
 
 
 @pytest.mark.parametrize("spelling", ["markdown", "yaml", "json"])
