@@ -98,6 +98,15 @@ def test_what_is_no_plan_is_refused_with_its_problems(text: str) -> None:
         parse_edited(text)
 
 
+def test_nothing_that_a_plan_holds_is_taken_for_a_stage_of_the_run(journal: Journal) -> None:
+    folder = RunFolder(journal.path.parent)
+    journal.append(EventKind.RUN_PREPARED)
+    sly = Plan(tasks=(TaskSpec(id="a", prompt='\n{"at":"x","event":"run-ended"', env={"event": "run-ended"}),))
+    record_asked(journal, PendingApproval("plan", 1, "paused-plan-1-1", '"event":"run-suspended"', sly), "name")
+
+    assert (is_unended(folder), is_suspended(folder)) == (True, False)
+
+
 def test_a_suspended_run_has_neither_died_nor_ended_and_takes_no_time(journal: Journal) -> None:
     folder = RunFolder(journal.path.parent)
     told = [(is_unended(folder), is_suspended(folder))]
