@@ -103,7 +103,7 @@ def record_asked(journal: Journal, pending: PendingApproval, run_name: str) -> N
         EventKind.APPROVAL_ASKED,
         what=pending.what,
         number=pending.number,
-        run=run_name,
+        name=run_name,
         form=pending.form,
         text=pending.text,
         plan=_plain(pending.plan),

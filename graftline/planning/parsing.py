@@ -138,8 +138,8 @@ def _batches(keys: list[BlobKey], sizes: list[int]) -> Iterator[list[BlobKey]]:
 
 
 def _parse_within_limits(language: str, content: bytes) -> BlobFacts:
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    # For the parser alone: git maps whole packs. macOS knows no such limit.
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    # For the parser alone: git maps whole packs. It fails where the limit is lower already, and on macOS.
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, hard))
     signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
@@ -150,7 +150,7 @@ def _parse_within_limits(language: str, content: bytes) -> BlobFacts:
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ async def parse_blobs(
     Raises:
         CacheFailedError: the cache does not take them.
     """
-    processes = max(1, min(MAX_PROCESSES, len(os.sched_getaffinity(0)), len(sizes) // LEAST_FILES))
+    processes = max(1, min(MAX_PROCESSES, os.cpu_count() or 1, len(sizes) // LEAST_FILES))
     keys = list(sizes)
     # The exception of one share, not a group of them, is what callers know.
     failures: list[CacheFailedError] = []

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -32,9 +33,9 @@ from graftline.report.assemble import assemble_report
 from graftline.report.files import read_report
 from graftline.report.model import Report, RunState
 from graftline.request import BuildRequest
-from graftline.store import state_directory
+from graftline.store import RunFolder, state_directory
 from graftline.tasks.approval import can_suspend, send_decision
-from graftline.tasks.flow_runs import close_suspended_runs
+from graftline.tasks.flow_runs import cancel_suspended, close_suspended_runs
 from tests.pipeline import Project, Script, runs_flows, task, write
 
 pytestmark = runs_flows
@@ -172,19 +173,35 @@ async def test_a_suspended_run_has_not_died_and_goes_on_from_its_form(project: P
     assert [entry.data["decision"] for entry in built.of(EventKind.APPROVAL_GIVEN)] == ["approve"]
 
 
-async def test_a_suspended_run_that_is_cancelled_in_the_ui_has_ended_cancelled(project: Project) -> None:
+async def cancel_in_ui(client: PrefectClient, folder: RunFolder) -> None:
+    """What the Cancel button sends, and what the next command of graftline makes of it."""
+    await client.set_flow_run_state(UUID(folder.id), Cancelling())
+    await close_suspended_runs(client, os.environ)
+
+
+async def abort(client: PrefectClient, folder: RunFolder) -> None:
+    """What `graftline abort` does."""
+    await cancel_suspended(client, folder, os.environ)
+
+
+@pytest.mark.parametrize("cancel", [cancel_in_ui, abort])
+async def test_a_suspended_run_that_is_cancelled_has_ended_cancelled(
+    project: Project, cancel: Callable[[PrefectClient, RunFolder], Awaitable[None]]
+) -> None:
     async with get_client() as client:
         run_id, _pending = await suspend(project, client)
         await close_suspended_runs(client, os.environ)
         before = read_report(project.folder(run_id))
-        await client.set_flow_run_state(UUID(run_id), Cancelling())
-        await close_suspended_runs(client, os.environ)
+        await cancel(client, project.folder(run_id))
+        state = (await client.read_flow_run(UUID(run_id))).state
     report = read_report(project.folder(run_id))
 
     assert before is None
     assert report is not None
     assert report.state is RunState.CANCELLED
     assert report.reason.startswith("cancelled by request; nothing landed")
+    assert state is not None
+    assert state.is_cancelled()
     assert hindrance(project.folder(run_id)) == ""
 
 

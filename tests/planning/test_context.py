@@ -68,7 +68,7 @@ async def test_what_a_planner_is_shown(shop: tuple[Path, RepositoryIndex]) -> No
         assert len(small.text) <= max_tokens * CHARS_PER_TOKEN
         assert small.tokens <= max_tokens
         assert small.files == context.files
-    assert "AGENTS.md was cut to 3 of 5 lines" in build(folder, index, max_tokens=220).notes
+    assert "AGENTS.md was cut to 4 of 5 lines" in build(folder, index, max_tokens=220).notes
 
 
 def outside_fences(text: str) -> list[str]:

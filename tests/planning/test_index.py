@@ -1,5 +1,6 @@
 """The index of a real repository's commit, parsed in processes of their own and kept in a cache."""
 
+import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -75,7 +76,8 @@ async def test_the_tracked_files_and_what_they_say(make_repository: MakeReposito
 
 async def test_what_is_in_the_cache_is_not_parsed_again(make_repository: MakeRepository, tmp_path: Path) -> None:
     folder, cache = make_repository(FILES), tmp_path / "facts.db"
-    first = await index(folder, cache)
+    first, second = await asyncio.gather(index(folder, cache), index(folder, cache))
+    assert first == second
     with sqlite3.connect(cache) as connection:
         connection.execute("UPDATE facts SET said = replace(said, '\"Cart\"', '\"Kept\"')")
         connection.execute("UPDATE facts SET said = 'no JSON' WHERE said LIKE '%\"Rate\",\"class\"%'")

@@ -4,7 +4,7 @@ import pytest
 
 from graftline.planning.history import History
 from graftline.planning.ranking import rank_files
-from graftline.planning.signals import Corpus, code_names, request_words
+from graftline.planning.signals import Corpus
 from tests.planning.indexing import history_of, index_texts
 
 # Alike in words and length, so that a signal alone decides.
@@ -79,15 +79,3 @@ def test_files_that_are_not_read_are_not_ranked() -> None:
 def test_no_request_is_too_odd(request_text: str) -> None:
     assert rank_files(request_text, corpus=Corpus(index_texts({})), history=History(())) == ()
     assert set(ranked(request_text, PLAIN)) <= set(PLAIN)
-
-
-def test_words_that_say_nothing_are_left_out_and_the_subject_counts_double() -> None:
-    weights = request_words("Fix the invoices\n\nThe invoices of all customers")
-
-    assert weights == {"invoic": 3.0, "custom": 1.0}
-
-
-def test_names_written_as_code() -> None:
-    text = "Let `total` of CartItem and cart_item call round() in plain Words, not `x`"
-
-    assert code_names(text) == ("total", "CartItem", "cart_item", "round")
