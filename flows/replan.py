@@ -42,7 +42,8 @@ async def go_on_replanning(run: Run) -> None:
     """
     entries = run.journal.entries()
     for task_id in failed_before_suspension(entries):
-        run.given_up[task_id] = task_records(run.folder, task_id)[-1]
+        if records := task_records(run.folder, task_id):
+            run.given_up[task_id] = records[-1]
     recorded = open_patch(run.folder, entries)
     if recorded is not None:
         await patch_for(run, recorded)

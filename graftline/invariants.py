@@ -106,10 +106,13 @@ def _orphaned(before: Plan, after: Plan) -> Iterator[Problem]:
 
 def _clashing(before: Plan, after: Plan, finished: Collection[str], origins: Mapping[str, str]) -> Iterator[Problem]:
     """Tasks to be done that may write the same file in any order, and that did not come of two that were so before."""
+    clashing = tuple(_unordered_overlaps(after.tasks, finished))
+    if not clashing:  # to compare the writes of all tasks takes time
+        return
     # Compared as it would be without a change: a finished task that stood between two others does so no more.
     unchanged = keep_finished_first(before, before.tasks, finished)
     allowed = {frozenset(pair) for pair in _unordered_overlaps(unchanged, finished)}
-    for one, other in _unordered_overlaps(after.tasks, finished):
+    for one, other in clashing:
         if frozenset({origins.get(one, one), origins.get(other, other)}) not in allowed:
             yield Problem(f"it and {other!r} may write the same files, and neither waits for the other", task=one)
 

@@ -20,6 +20,7 @@ LIKELY = 0.3
 """From here on two tasks are put in order: a collision costs a task's money and its time, waiting costs time alone."""
 UNKNOWN = 0.1
 """For tasks of which nothing says what they change: so many of all pairs of branches in the benchmark collide."""
+MOST_PAIRS = 1_000
 PATH_CHARACTERS = 100
 MAX_FILES = 5
 
@@ -74,12 +75,15 @@ class Model:
         return 1 / (1 + math.exp(-max(-30.0, min(30.0, score))))
 
 
-SHARED = Model(-0.525, Shared(heat=0.778, size=-0.297, breadth=0.628))
-APART = Model(-5.363, Apart(partners=5.034, breadth=0.439))
+SHARED = Model(-0.400, Shared(heat=0.739, size=-0.311, breadth=0.665))
+APART = Model(-5.459, Apart(partners=5.499, breadth=0.427))
 
 
 def predict_conflicts(plan: Plan, *, index: RepositoryIndex, history: History) -> tuple[PredictedConflict, ...]:
-    """Every two tasks that may be at work at the same time and change files, those most likely to collide first."""
+    """Every two tasks that may be at work at the same time and change files, those most likely to collide first.
+
+    Of very many pairs the likeliest `MOST_PAIRS`: they are shown, and kept in the run's journal.
+    """
     graph = graph_of(plan)
     terrain = Terrain(index, history)
     writers = [spec for spec in map(plan.task, graph.order) if not spec.read_only]
@@ -89,7 +93,7 @@ def predict_conflicts(plan: Plan, *, index: RepositoryIndex, history: History) -
         for one, other in combinations(writers, 2)
         if not graph.is_ordered(one.id, other.id)
     ]
-    return tuple(sorted(predicted, key=lambda conflict: -conflict.probability))
+    return tuple(sorted(predicted, key=lambda conflict: -conflict.probability)[:MOST_PAIRS])
 
 
 def order_conflicts(plan: Plan, predicted: Iterable[PredictedConflict]) -> Plan:

@@ -4,10 +4,11 @@ A patch is judged like a plan: what is wrong with it goes back in one message, a
 is wrong with it.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated
 
+import anyio.to_thread
 from pydantic import Field, ValidationError
 
 from graftline.errors import ManifestError, Problem
@@ -80,7 +81,7 @@ class ProposedPatch:
 
     patch: PlanPatch
     patched: Patched
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 async def make_patch(
@@ -126,24 +127,31 @@ class _Judge:
             return draft
         if problems := tuple(_find_stray(draft)):
             return problems
-        inherited = _criteria_of_removed(self.plan, draft)
         tiers = configured_tiers(self.job.settings)
         specs = [compose_task(task, self.job.templates, tiers) for task in draft.tasks]
-        new = {spec.id: _take_over(spec, inherited) for spec in specs}
-        try:
-            patch = PlanPatch(reason=draft.reason, operations=tuple(_operations(draft, new)))
-            patched = apply_patch(self.plan, patch, self.finished, taken=self.taken)
-        except ManifestError as error:
-            return error.problems
-        except ValidationError as error:
-            return tuple(Problem(details["msg"]) for details in error.errors())
+        applied = await anyio.to_thread.run_sync(self._apply, draft, specs)
+        if not isinstance(applied, ProposedPatch):
+            return applied
         known = await check_tasks(self.plan.tasks, self.job.ground)
-        if problems := tuple(one for one in await check_tasks(patched.plan.tasks, self.job.ground) if one not in known):
+        if problems := tuple(
+            one for one in await check_tasks(applied.patched.plan.tasks, self.job.ground) if one not in known
+        ):
             return problems
         scaffold = await self.check_scaffold(_scaffold_of(specs)) if any(spec.acceptance for spec in specs) else None
         if scaffold is not None and scaffold.problems:
             return scaffold.problems
-        return ProposedPatch(patch, patched, scaffold.notes if scaffold is not None else ())
+        return replace(applied, notes=scaffold.notes) if scaffold is not None else applied
+
+    def _apply(self, draft: DraftPatch, specs: Sequence[TaskSpec]) -> ProposedPatch | tuple[Problem, ...]:
+        inherited = _criteria_of_removed(self.plan, draft)
+        new = {spec.id: _take_over(spec, inherited) for spec in specs}
+        try:
+            patch = PlanPatch(reason=draft.reason, operations=tuple(_operations(draft, new)))
+            return ProposedPatch(patch, apply_patch(self.plan, patch, self.finished, taken=self.taken))
+        except ManifestError as error:
+            return error.problems
+        except ValidationError as error:
+            return tuple(Problem(details["msg"]) for details in error.errors())
 
 
 def _find_stray(draft: DraftPatch) -> Iterator[Problem]:

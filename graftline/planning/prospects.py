@@ -21,6 +21,9 @@ from graftline.run import Run
 from graftline.settings import Settings
 from graftline.store import repository_place, state_place
 
+MOST_CONFLICTS = 200
+"""How many predicted conflicts are kept: a hundred unordered tasks are five thousand pairs, for a journal's line."""
+
 
 class Part(BaseModel):
     """A part of what is said of a plan."""
@@ -73,7 +76,7 @@ def prospects_of(
         at_once=settings.agent.max_concurrent,
         cap_usd=settings.cost.max_usd,
         estimate=expected,
-        forecast=Forecast(advice=advise(plan, conflicts, expected), conflicts=tuple(conflicts)),
+        forecast=Forecast(advice=advise(plan, conflicts, expected), conflicts=tuple(conflicts[:MOST_CONFLICTS])),
     )
 
 

@@ -76,6 +76,8 @@ def failed_before_suspension(entries: Iterable[Entry]) -> frozenset[str]:
             case EventKind.RUN_PREPARED:
                 failed = failed if is_suspended else set()
                 is_suspended = False
+            case EventKind.RUN_ENDED:
+                is_suspended = False
             case _:
                 pass
     return frozenset(failed)

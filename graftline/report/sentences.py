@@ -112,7 +112,7 @@ _SENTENCES: dict[EventKind, Callable[[Data], str]] = {
         f"plan {data['number']}, from the {data['by']}: {data['title']}: {_names(data['tasks'])}"
     ),
     EventKind.APPROVAL_ASKED: lambda data: (
-        f"{data['what']} {data['number']} waits for a person's approval: graftline approve {data['run']}"
+        f"{data['what']} {data['number']} waits for a person's approval: graftline approve {data['name']}"
     ),
     EventKind.APPROVAL_GIVEN: lambda data: f"{data['what']} {data['number']}: {data['decision']}{_comment(data)}",
     EventKind.RUN_SUSPENDED: lambda data: f"suspended, no process is left: {data['reason']}",

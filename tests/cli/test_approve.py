@@ -9,12 +9,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic
 
 import pytest
 
 from graftline.cli.approval_prompt import AGAIN, CHOICES
+from graftline.cli.resume import check_not_suspended
+from graftline.errors import UserError
+from graftline.journal import EventKind, Journal
 from graftline.report.model import Report
+from graftline.store import RunFolder
 from tests.cli.conftest import SECONDS, Project, finish, read_until, shell, write
 
 pytestmark = pytest.mark.prefect
@@ -139,6 +144,17 @@ def test_a_plan_waits_for_a_command_which_may_bring_another_plan(served_project:
     assert (approved.code, approved.stderr.splitlines()[-1]) == (0, f"Approved plan 1 of run {name}")
     assert ended.code == 0, ended.stderr
     assert project.git("show", "main:edited.txt") == "content"
+
+
+def test_a_suspended_run_is_not_gone_on_with_from_a_terminal(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    journal = Journal.create(folder.journal, "1" * 36, "name-111111")
+    journal.append(EventKind.RUN_PREPARED)
+    check_not_suspended(folder)
+    journal.append(EventKind.RUN_SUSPENDED, reason="plan 1 waits for a person's approval")
+
+    with pytest.raises(UserError, match="run name-111111 is suspended until a person decides: `graftline approve name"):
+        check_not_suspended(folder)
 
 
 @contextmanager

@@ -92,7 +92,7 @@ def test_a_test_that_is_green_already_goes_back_to_the_planner(planned: Planned)
     assert {record.api_key for record in (first, second)} == {CLAUDE.api_key}
 
 
-def test_no_agent_starts_before_the_plan_is_settled(planned: Planned) -> None:
+def test_no_agent_starts_before_the_plan_is_settled_and_its_tests_were_tried(planned: Planned) -> None:
     assert [record.namespace for record in planned.requests[:2]] == ["planner", "planner"]
     events = [entry.event for entry in planned.journal]
     assert (
@@ -100,6 +100,8 @@ def test_no_agent_starts_before_the_plan_is_settled(planned: Planned) -> None:
         < events.index(EventKind.PLAN_SETTLED)
         < events.index(EventKind.ATTEMPT_STARTED)
     )
+    tried = [entry.data["label"] for entry in planned.journal if entry.event is EventKind.VERIFY_STARTED]
+    assert tried == ["scaffold", "scaffold", "base", "candidate"]
     [proposed] = [entry.data for entry in planned.journal if entry.event is EventKind.PLAN_PROPOSED]
     assert (proposed["by"], proposed["title"]) == ("planner", TITLE)
 
@@ -157,7 +159,8 @@ def test_the_plan_and_what_it_may_cost_are_shown_before_an_agent_starts(planned:
     shown = planned.finished.stderr.partition(f"started with {CLAUDE.type}")[0]
     assert [task.title for task in TASKS if task.title not in shown] == []
     assert [path for task in TASKS for path in task.writes if path not in shown] == []
-    assert "$4.00" in shown, "the cap"
+    assert "within the cap of $4.00" in shown
+    assert planned.finished.report.estimate is not None
 
 
 def test_nothing_of_the_repository_is_written_before_the_landing(planned: Planned) -> None:

@@ -9,14 +9,22 @@ import pytest
 from prefect.client.orchestration import get_client
 from pydantic import JsonValue
 
+from graftline.agents.outcome import OutcomeKind
 from graftline.approvals import PendingApproval, pending_approval
+from graftline.flows.replan import may_ask
 from graftline.journal import EventKind
 from graftline.ledger import Role
 from graftline.manifest import dump_manifest
-from graftline.planning.patches import read_patches
+from graftline.patch import PlanPatch
+from graftline.plan import Plan
+from graftline.planning.patches import MadePatch, RecordedPatch, read_patches, write_patch
+from graftline.planning.setback import Setback
+from graftline.records import AttemptState
 from graftline.report.model import RunState
+from graftline.run import close_run
 from tests.model_server import ModelServer
-from tests.pipeline import Project, Script, Tables, fail, runs_flows, write
+from tests.pipeline import Project, Script, Tables, fail, runs_flows, task, write
+from tests.test_records import record
 
 pytestmark = runs_flows
 
@@ -87,8 +95,8 @@ class Planner:
         """Make the model answer the request with a plan, and each failed task with these turns."""
         draft = {"title": "Test plan", "summary": "", "tasks": plan}
         scenarios = [{"match": REQUEST, "without_tools": True, "turns": [{"structured": draft}]}]
-        for task, turns in patches.items():
-            scenarios.append({"match": f"`{task}` has failed for good", "without_tools": True, "turns": turns})
+        for name, turns in patches.items():
+            scenarios.append({"match": f"`{name}` has failed for good", "without_tools": True, "turns": turns})
         self.server.scenario({"scenarios": scenarios})
 
     async def is_held(self) -> None:
@@ -126,6 +134,45 @@ async def fill_in(run_id: str, **form: str) -> None:
             if (await client.resume_flow_run(UUID(run_id), run_input=form)).status.value == "ACCEPT":
                 return
             await asyncio.sleep(0.05)
+
+
+async def test_only_a_task_that_another_plan_may_help_asks_and_only_once(
+    offline_project: Project, planner: Planner
+) -> None:
+    run = await offline_project.open(None, {}, settings=planner.settings, prompt=REQUEST)
+    try:
+        run.adopt(Plan(tasks=(task("a"), task("b"), task("c"))))
+        asking = set()
+        for outcome in OutcomeKind:
+            run.given_up["a"] = record(state=AttemptState.FAILED, commit=None, outcome=outcome)
+            asking |= {outcome.value} if may_ask(run, "a") else set()
+        assert asking == {
+            "failed",
+            "context-exhausted",
+            "max-turns",
+            "stalled",
+            "timed-out",
+            "interrupted",
+        }
+        run.given_up |= dict.fromkeys("abc", record(state=AttemptState.FAILED, commit=None, outcome=OutcomeKind.FAILED))
+        before = Plan(tasks=(task("b"), task("c"), task("z")))
+        setback = Setback(task="b", attempts=(), finished=(), failed=("b",))
+        made = MadePatch(
+            patch=PlanPatch(reason="no", operations=()), after=run.plan, removed={"z": "no"}, expected_usd=0.0
+        )
+        write_patch(run.folder, RecordedPatch(number=1, setback=setback, before=before, made=made))
+        assert [may_ask(run, name) for name in ("a", "b", "c", "z")] == [False, False, True, False], (
+            "a came of a patch, and b has asked"
+        )
+        run.stop_reason = "the key was refused"
+        assert not may_ask(run, "c")
+        run.stop_reason = ""
+        run.settings = run.settings.model_copy(
+            update={"planner": run.settings.planner.model_copy(update={"patch": False})}
+        )
+        assert not may_ask(run, "c")
+    finally:
+        close_run(run)
 
 
 async def test_a_failed_task_is_split_and_the_run_lands_also_when_it_was_cut_short(

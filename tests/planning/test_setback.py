@@ -62,6 +62,7 @@ def test_what_failed_before_a_suspension_stays_failed_and_any_other_end_is_a_new
     assert failed(PREPARED, "a", SUSPENDED, PREPARED, SUSPENDED, PREPARED) == {"a"}
     assert failed(PREPARED, "a", ENDED, PREPARED) == frozenset()
     assert failed(PREPARED, "a", SUSPENDED, PREPARED, "b", PREPARED) == frozenset()
+    assert failed(PREPARED, "a", SUSPENDED, ENDED, PREPARED) == frozenset(), "aborted meanwhile, and resumed"
 
 
 async def test_a_patch_is_open_until_the_run_goes_by_it_or_says_why_not(offline_project: Project) -> None:

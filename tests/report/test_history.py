@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pydantic import JsonValue
 
 from graftline.journal import Entry, EventKind
-from graftline.report.assemble import read_history
+from graftline.report.assemble import read_history, task_state
+from graftline.report.model import TaskState
 from graftline.report.time_taken import worked_seconds
 
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -50,6 +51,16 @@ def test_what_is_done_anew_is_forgotten_and_what_is_done_is_not() -> None:
     assert (set(history.task_ends), history.started) == ({"a"}, {"a"}), "who failed waits for its turn again"
     assert history.landed is not None
     assert history.landed.data["commit"] == "one", "the target was moved, whatever comes of the rest"
+
+
+def test_a_patched_plan_gives_what_was_skipped_its_turn_and_says_why_a_task_is_gone() -> None:
+    skipped: Told = (5, EventKind.TASK_SKIPPED, {"task": "c", "reason": "b did not finish"})
+    patched: Told = (6, EventKind.PLAN_PATCHED, {"task": "b", "number": 1, "removed": {"b": "replaced by d and e"}})
+    history = read_history(entries(*FIRST[:5], skipped, patched))
+
+    assert (set(history.task_ends), history.removed) == ({"a", "b"}, {"b": "replaced by d and e"})
+    assert task_state("b", [], history, is_over=True) == (TaskState.CANCELLED, "replaced by d and e")
+    assert task_state("c", [], history, is_over=False) == (TaskState.NOT_RUN, "waiting")
 
 
 def test_a_round_that_was_dropped_once_is_not_dropped_for_good() -> None:

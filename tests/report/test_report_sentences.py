@@ -28,6 +28,7 @@ ANY: dict[str, JsonValue] = {
     "merged": ["a"],
     "name": "n",
     "number": 1,
+    "run": "fix-login-111111",
     "outcome": "ok",
     "passed": True,
     "provider": "api.example.com",

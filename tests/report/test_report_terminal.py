@@ -32,6 +32,8 @@ def test_report_tells_what_happened_and_ends_with_the_next_command(make_report: 
         "Heal: round 1: what it was went back to api: healed ($0.12)",
         "Question: api: what it was",
         "Answer: graftline answer fix-login-111111 api 'ANSWER'",
+        "Approval: plan 2 waits for a person",
+        "Approve: graftline approve fix-login-111111, or with --reject",
         "Kept work: api: refs/graftline/1/salvage/api/1 at ffffffffffff",
         "Note: what it was",
         "Tests: python -m pytest 'what it was' ended with 1: 11 passed, 1 failed; 1 failed before this run",
@@ -46,6 +48,11 @@ def test_report_tells_what_happened_and_ends_with_the_next_command(make_report: 
         "Go on: graftline resume fix-login-111111",
         "Next: git switch main && git merge graftline/fix-login-111111",
     ]
+
+
+def test_a_run_that_never_had_a_plan_has_no_table_of_tasks(make_report: MakeReport) -> None:
+    report = make_report("x")
+    assert "Attempts" not in printed(report.model_copy(update={"tasks": ()}))
 
 
 def test_failed_task_with_a_log_is_what_to_look_at_next(make_report: MakeReport) -> None:
@@ -73,7 +80,7 @@ def test_nothing_foreign_reaches_the_terminal_as_a_control_or_a_line_of_its_own(
     assert "[bold]a[/nonsense]" in output
     assert ":smile:" in output
     assert not {character for character in output if character < " " and character != "\n"}
-    assert len(output.splitlines()) == 20
+    assert len(output.splitlines()) == 22
 
 
 def test_colour_is_used_on_a_terminal_and_not_when_it_is_unwanted(
