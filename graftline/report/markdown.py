@@ -94,8 +94,9 @@ def _parts(report: Report) -> Iterator[str]:
         yield f"- Next: {code_span(command)}\n"
     if command := resume_command(report):
         yield f"- Go on: {code_span(command)}\n"
-    yield "\n## Tasks\n\n| Task | State | Attempts | Cost | Time | Commit | Why |\n|---|---|---|---|---|---|---|\n"
-    yield from map(_task_row, report.tasks)
+    if report.tasks:
+        yield "\n## Tasks\n\n| Task | State | Attempts | Cost | Time | Commit | Why |\n|---|---|---|---|---|---|---|\n"
+        yield from map(_task_row, report.tasks)
     yield from _items("Conflicts", [_conflict(conflict) for conflict in report.conflicts])
     if report.tests and report.tests.failures:
         yield from _failures(report.tests)

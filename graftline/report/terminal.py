@@ -44,7 +44,8 @@ def print_report(report: Report, console: Console) -> None:
 
     The console decides on colour, so `NO_COLOR` holds.
     """
-    console.print(_tasks(report))
+    if report.tasks:  # there are none where a request never became a plan
+        console.print(_tasks(report))
     for conflict in report.conflicts:
         files = ", ".join(conflict.files)
         _print_line(console, "Conflict", f"{conflict.task} with {', '.join(conflict.with_tasks)} in {files}", "red")

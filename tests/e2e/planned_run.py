@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from graftline.errors import ExitCode
@@ -44,8 +44,8 @@ class Planned:
     agents: Agents
     requests: tuple[RequestRecord, ...]
     calls: tuple[Call, ...]
-    before: Mapping[str, tuple[int, int]]
-    working: Mapping[str, tuple[int, int]]
+    before: Mapping[str, tuple[int, int]] = field(repr=False)
+    working: Mapping[str, tuple[int, int]] = field(repr=False)
 
     def requests_of(self, task: PlannedTask) -> list[RequestRecord]:
         """What the agent of a task asked the model, turn by turn."""

@@ -112,7 +112,7 @@ def test_answers_that_stay_no_plan_end_in_one_error_before_any_agent(
     report = finished.report
     assert (report.state, report.tasks, report.landed_commit) == (RunState.FAILED, (), None)
     assert report.reason.startswith("the planner gave no usable answer in 2 tries")
-    assert report.reason.count("greeting") > 0
+    assert "the id 'greeting' is used twice;\n  task 'greeting': the acceptance test" in report.reason
     assert finished.stderr.count("Traceback") == 0
     assert len(asked(model_server.requests())) == len(model_server.requests()) == 2
     assert planner_calls(graftline, report) == [(OutcomeKind.OK, True)] * 2

@@ -94,7 +94,7 @@ def test_quiet_report_has_no_empty_sections(make_report: MakeReport) -> None:
     nothing = dict.fromkeys(["heals", "conflicts", "questions", "salvage", "notes", "tasks"], ())
     report = make_report("x").model_copy(update={"tests": None, "approval": None, **nothing})
     markdown = to_markdown(report)
-    assert [line for line in markdown.splitlines() if line.startswith("## ")] == ["## Tasks"]
+    assert [line for line in markdown.splitlines() if line.startswith("## ")] == []
     assert "- Tests: untested" in markdown
 
 

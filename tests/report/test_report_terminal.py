@@ -50,6 +50,11 @@ def test_report_tells_what_happened_and_ends_with_the_next_command(make_report: 
     ]
 
 
+def test_a_run_that_never_had_a_plan_has_no_table_of_tasks(make_report: MakeReport) -> None:
+    report = make_report("x")
+    assert "Attempts" not in printed(report.model_copy(update={"tasks": ()}))
+
+
 def test_failed_task_with_a_log_is_what_to_look_at_next(make_report: MakeReport) -> None:
     report = make_report("x")
     failed = report.tasks[0].model_copy(update={"state": TaskState.FAILED})
