@@ -38,6 +38,12 @@ class Asked:
             while text not in self.shown.getvalue():  # noqa: ASYNC110  nothing tells that a text grew
                 await asyncio.sleep(0.01)
 
+    async def is_left_alone(self) -> None:
+        """Wait until nobody asks any more: no task but the test's own is left."""
+        async with asyncio.timeout(SECONDS):
+            while len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110  it is not the test's to wait for
+                await asyncio.sleep(0.01)
+
 
 @asynccontextmanager
 async def asking(project: Project, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asked]:
@@ -65,8 +71,8 @@ async def test_it_goes_away_when_somebody_decides_elsewhere(
 ) -> None:
     async with asking(offline_project, monkeypatch) as asked:
         record_decision(asked.run.journal, "plan", 1, Decision("approve"))
-        os.write(asked.keyboard, b"reject\n")  # too late: nobody reads it
         await asked.sees("Decided elsewhere: approve")
+        await asked.is_left_alone()
 
     assert asked.shown.getvalue().count(CHOICES) == 1
 
@@ -75,6 +81,7 @@ async def test_it_goes_away_when_the_run_ends(offline_project: Project, monkeypa
     async with asking(offline_project, monkeypatch) as asked:
         asked.run.journal.append(EventKind.RUN_ENDED, state="cancelled", reason="cancelled by request")
         await asked.sees("The run waits no more")
+        await asked.is_left_alone()
 
     assert asked.shown.getvalue().count(CHOICES) == 1
 
@@ -85,6 +92,7 @@ async def test_it_goes_away_when_nothing_more_is_typed(
     async with asking(offline_project, monkeypatch) as asked:
         os.write(asked.keyboard, b"\x04")
         await asked.sees("Nobody is asked here any more: graftline approve decides")
+        await asked.is_left_alone()
 
     assert asked.shown.getvalue().count(CHOICES) == 1
 
