@@ -21,7 +21,7 @@ from graftline.settings import Settings
 
 
 class Payer(Protocol):
-    """On whose account calls are made: a run, or a request for a plan that belongs to none.
+    """On whose account calls are made, which is a run's: what payments need to know of it.
 
     `stop_reason` is set when nothing new may start; `call_ended` is set, and another one put in its place, whenever a
     call has given back what it did not use.

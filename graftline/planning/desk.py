@@ -148,7 +148,7 @@ async def _open_desk(run: Run, feedback: tuple[Feedback, ...] = ()) -> Desk:
 def _bench(run: Run) -> Bench:
     """Where the acceptance tests of plans are tried."""
     return Bench(
-        host=run,
+        run=run,
         base=run.base,
         command=run.test_command,
         tools=run.test_tools,

@@ -18,12 +18,13 @@ from graftline.git.trees import add_files
 from graftline.journal import EventKind
 from graftline.plan import Plan
 from graftline.private_files import make_folder, write_file
+from graftline.run import Run
 from graftline.text import plain_end, plain_line
 from graftline.verify.baseline import baseline_key
 from graftline.verify.detect import TestCommand
 from graftline.verify.result import TestFailure, TestResult
 from graftline.verify.runner import run_tests
-from graftline.workspace import Host, workspace_for_tests
+from graftline.workspace import workspace_for_tests
 
 MOST_SECONDS = 600.0
 """Tests of work that is not there have little to do; one that hangs is found out by then."""
@@ -56,7 +57,7 @@ class Bench:
     latest scaffold is kept on `ref` in the hub.
     """
 
-    host: Host
+    run: Run
     base: str
     command: TestCommand | None
     tools: str
@@ -82,7 +83,7 @@ class Bench:
             )
         place = (
             self.folder
-            / f"{_digest(baseline_key(await self.host.hub.tree_of(commit), self.command, self.tools), plan)}.json"
+            / f"{_digest(baseline_key(await self.run.hub.tree_of(commit), self.command, self.tools), plan)}.json"
         )
         found = _read(place)
         if found is None:
@@ -92,7 +93,7 @@ class Bench:
 
     async def _commit(self, plan: Plan, files: Mapping[str, str]) -> str:
         """The base with all acceptance tests in it, the same commit each time, on its ref."""
-        hub = self.host.hub
+        hub = self.run.hub
         date = (await hub.run(["log", "-1", "--no-show-signature", "--format=%ct", self.base])).text
         tree = await add_files(hub, self.base, files)
         title = f"Add the acceptance tests of {plan.title or 'the plan'}"
@@ -101,20 +102,20 @@ class Bench:
         return commit
 
     async def _try(self, plan: Plan, commit: str, command: TestCommand, files: Mapping[str, str]) -> ScaffoldCheck:
-        host = self.host
-        host.journal.append(EventKind.VERIFY_STARTED, label="scaffold", commit=commit, command=list(command.argv))
+        run = self.run
+        run.journal.append(EventKind.VERIFY_STARTED, label="scaffold", commit=commit, command=list(command.argv))
         folder = make_folder(self.folder)
-        async with workspace_for_tests(host, commit, path=self.worktree, folder=folder) as (worktree, problem):
+        async with workspace_for_tests(run, commit, path=self.worktree, folder=folder) as (worktree, problem):
             if problem:
                 raise CannotRunError(problem)
             result = await run_tests(
                 command,
                 worktree=worktree.path,
                 folder=folder,
-                environ=host.environ,
-                timeout_seconds=min(MOST_SECONDS, host.settings.test.timeout_seconds),
+                environ=run.environ,
+                timeout_seconds=min(MOST_SECONDS, run.settings.test.timeout_seconds),
                 only=sorted(files),
-                on_start=host.recording("tests"),
+                on_start=run.recording("tests"),
             )
             _check_can_run(result, files)
             problems = judge_scaffold(plan, result, hide=(worktree.path, folder))

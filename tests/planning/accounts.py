@@ -1,4 +1,4 @@
-"""A payer that is no run, as a request for a plan alone is."""
+"""What payments need of a run, without the rest of one."""
 
 import asyncio
 from collections.abc import Mapping

@@ -37,7 +37,7 @@ FLAWED = {
 
 def bench(run: Run, label: str = "scaffold") -> Bench:
     return Bench(
-        host=run,
+        run=run,
         base=run.base,
         command=run.test_command,
         tools=run.test_tools,
