@@ -52,9 +52,9 @@ async def ask_until_valid(
     count = "1 try" if tries == 1 else f"{tries} tries"
     listed = ";\n".join(f"  {problem}" for problem in problems)  # read on one line, too, in a report
     raise UselessAnswersError(
-        f"the planner gave no usable answer in {count} (asked for: {question.purpose}). Say more in the request, ask for "
-        "less, raise `[planner] max_replan_attempts`, take a more capable `[planner] model`, or write the plan by hand. "
-        f"What is wrong with the last answer:\n{listed}"
+        f"the planner gave no usable answer in {count} (asked for: {question.purpose}). Say more in the request, ask "
+        "for less, raise `[planner] max_replan_attempts`, take a more capable `[planner] model`, or write the plan by "
+        f"hand. What is wrong with the last answer:\n{listed}"
     )
 
 
