@@ -3,8 +3,8 @@
 Requests are the messages of the last 200 suitable commits of real repositories (`benchmarks.real_requests`); the tree
 and the history are those of each commit's parent; right are the source files that the commit changed. Recall is the
 share of them among the first 5, 10 and 20 source files, beside BM25 over the text of files, in the same words (taken
-apart and without endings) as ours, and beside the number of the request's words in paths. Then the time and memory that
-indexing, reading the history and building a context take from nothing and from the cache.
+apart and without endings) as ours, and beside the number of the request's words in paths. Before that, the time and
+memory that indexing, reading the history and building a context take, from nothing and from the cache.
 
 Run: `python -m benchmarks.context REPOSITORY…` (bare ones too).
 """
@@ -169,15 +169,26 @@ def _recall_row(label: str, shares: Mapping[str, Sequence[float]]) -> str:
     return f"| {label} | {' | '.join(cells)} | {100 * (ours - max(others)):+.1f} |"
 
 
-async def compare(repositories: Sequence[Path], *, limit: int, folder: Path) -> None:
-    """Print both tables."""
+def compare_costs(repositories: Sequence[Path], *, folder: Path) -> None:
+    """Print what a context costs in each repository. It comes first: a process starts with its parent's peak memory."""
+    print("A context from nothing, then from the cache: wall clock, CPU of all processes, memory of the largest.\n")
+    print("| repository | cold | warm |")
+    print("|---|---:|---:|")
+    for number, git_dir in enumerate(repositories):
+        costs = [measure_cost(git_dir, folder / f"cost-{number}.db") for _ in ("cold", "warm")]
+        cells = [f"{cost.wall_seconds:.1f} s, {cost.cpu_seconds:.1f} s CPU, {cost.peak_mb:.0f} MB" for cost in costs]
+        print(f"| {_name(git_dir)} | {' | '.join(cells)} |", flush=True)
+
+
+async def compare_recall(repositories: Sequence[Path], *, limit: int, folder: Path) -> None:
+    """Print the recall of every ranker in each repository, and its mean."""
     depths = " / ".join(map(str, DEPTHS))
-    print(f"Recall in percent at {depths}; the last column is at 10, against the better of the other two.\n")
+    print(f"\nRecall in percent at {depths}; the last column is at 10, against the better of the other two.\n")
     print(f"| repository | files | requests | {' | '.join(RANKERS)} | gain |")
     print("|---|---:|---:|" + "---:|" * (len(RANKERS) + 1))
     rows: list[Recall] = []
     for git_dir in repositories:
-        row = await measure_recall(git_dir, limit=limit, cache=folder / f"{len(rows)}.db")
+        row = await measure_recall(git_dir, limit=limit, cache=folder / f"recall-{len(rows)}.db")
         print(_recall_row(f"{row.repository} | {row.files} | {row.requests}", row.shares), flush=True)
         rows.append(row)
     means = {
@@ -185,14 +196,6 @@ async def compare(repositories: Sequence[Path], *, limit: int, folder: Path) -> 
         for name in RANKERS
     }
     print(_recall_row("mean | |", means))
-    print("\nA context from nothing, then from the cache: wall clock, CPU of all processes, memory of the largest.\n")
-    print("| repository | cold | warm |")
-    print("|---|---:|---:|")
-    for git_dir in repositories:
-        cache = folder / f"{_name(git_dir)}-cost.db"
-        costs = [measure_cost(git_dir, cache) for _ in ("cold", "warm")]
-        cells = [f"{cost.wall_seconds:.1f} s, {cost.cpu_seconds:.1f} s CPU, {cost.peak_mb:.0f} MB" for cost in costs]
-        print(f"| {_name(git_dir)} | {' | '.join(cells)} |", flush=True)
 
 
 def main() -> None:
@@ -211,7 +214,8 @@ def main() -> None:
         print(json.dumps(asyncio.run(build_once(git_dirs[0], chosen.once))))
         return
     with tempfile.TemporaryDirectory(prefix="context-") as name:
-        asyncio.run(compare(git_dirs, limit=chosen.requests, folder=Path(name)))
+        compare_costs(git_dirs, folder=Path(name))
+        asyncio.run(compare_recall(git_dirs, limit=chosen.requests, folder=Path(name)))
 
 
 if __name__ == "__main__":

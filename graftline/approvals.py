@@ -45,7 +45,7 @@ class PendingApproval:
 class Decision:
     """What a person decided; `plan` is the one to go by, where that was edited.
 
-    A rejection with a comment says what is to be made otherwise. One without ends the run.
+    A rejection with a comment says what is to be made otherwise. One without ends the run, or leaves its plan as it is.
     """
 
     kind: Kind
@@ -80,7 +80,7 @@ def unread_form(entries: Sequence[Entry], what: What, number: int) -> str | None
 def decision_on(entries: Sequence[Entry], what: What, number: int) -> Decision | None:
     """What a person decided about one thing, also before the run was entered again.
 
-    A rejection without a comment ended the run: one that goes on all the same asks anew.
+    To reject a plan without a comment ended the run: one that goes on all the same asks anew.
     """
     for entry in reversed(entries):
         if entry.event is EventKind.APPROVAL_GIVEN and _is_about(entry, what, number):
@@ -88,7 +88,7 @@ def decision_on(entries: Sequence[Entry], what: What, number: int) -> Decision |
             edited = entry.data["plan"]
             plan = None if edited is None else Plan.model_validate(edited)
             decided = Decision(kind, str(entry.data["comment"]), plan)
-            return None if decided == Decision("reject") else decided
+            return None if what == "plan" and decided == Decision("reject") else decided
     return None
 
 

@@ -5,6 +5,7 @@ does it in its place, before anything else. Each step can be cut off and done ag
 """
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -30,9 +31,7 @@ from graftline.run import Run
 from graftline.store import RunFolder, all_runs
 
 GRACE_SECONDS = 3.0
-_PREPARED = b'"event":"run-prepared"'
-_SUSPENDED = b'"event":"run-suspended"'
-_ENDED = b'"event":"run-ended"'
+_STAGE = re.compile(rb'\n\{"at":"[^"\n]*","event":"(run-(?:prepared|suspended|ended))"')
 
 
 def is_unended(folder: RunFolder) -> bool:
@@ -40,25 +39,24 @@ def is_unended(folder: RunFolder) -> bool:
 
     One that is suspended has neither ended nor died.
     """
-    return _latest(folder) == _PREPARED
+    return _stage(folder) == EventKind.RUN_PREPARED
 
 
 def is_suspended(folder: RunFolder) -> bool:
     """Whether a run waits for a person without a process."""
-    return _latest(folder) == _SUSPENDED
+    return _stage(folder) == EventKind.RUN_SUSPENDED
 
 
-def _latest(folder: RunFolder) -> bytes:
+def _stage(folder: RunFolder) -> str:
     """What a run's journal tells last of its beginning, its waiting and its end; empty when it tells of neither.
 
-    Only looked for, not read: a text that an agent gave has its quotation marks escaped.
+    Only looked for, not read. It stands at the beginning of a line, where nothing that a plan or an agent holds can be.
     """
     try:
-        text = folder.journal.read_bytes()
+        stages = _STAGE.findall(folder.journal.read_bytes())
     except OSError:
-        return b""
-    place, event = max((text.rfind(event), event) for event in (_PREPARED, _SUSPENDED, _ENDED))
-    return event if place >= 0 else b""
+        return ""
+    return stages[-1].decode() if stages else ""
 
 
 def find_suspended(state_dir: Path) -> list[RunFolder]:

@@ -75,8 +75,11 @@ def test_a_rejection_without_a_comment_ended_the_run_and_is_asked_about_anew(jou
     record_asked(journal, PENDING, "name")
     record_decision(journal, "plan", 1, Decision("reject"))
 
+    record_decision(journal, "patch", 1, Decision("reject"))
+
     assert decision_on(journal.entries(), "plan", 1) is None
     assert unread_form(journal.entries(), "plan", 1) is None
+    assert decision_on(journal.entries(), "patch", 1) == Decision("reject"), "which the run went on from"
 
 
 @pytest.mark.parametrize("spelling", ["markdown", "yaml", "json"])
@@ -93,6 +96,15 @@ def test_an_edited_plan_is_read_however_it_is_spelt(spelling: Spelling, prompt: 
 def test_what_is_no_plan_is_refused_with_its_problems(text: str) -> None:
     with pytest.raises(ManifestError):
         parse_edited(text)
+
+
+def test_nothing_that_a_plan_holds_is_taken_for_a_stage_of_the_run(journal: Journal) -> None:
+    folder = RunFolder(journal.path.parent)
+    journal.append(EventKind.RUN_PREPARED)
+    sly = Plan(tasks=(TaskSpec(id="a", prompt='\n{"at":"x","event":"run-ended"', env={"event": "run-ended"}),))
+    record_asked(journal, PendingApproval("plan", 1, "paused-plan-1-1", '"event":"run-suspended"', sly), "name")
+
+    assert (is_unended(folder), is_suspended(folder)) == (True, False)
 
 
 def test_a_suspended_run_has_neither_died_nor_ended_and_takes_no_time(journal: Journal) -> None:
