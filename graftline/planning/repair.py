@@ -54,8 +54,7 @@ async def ask_until_valid(
     raise UselessAnswersError(
         f"the planner gave no usable answer in {count} (asked for: {question.purpose}). Say more in the request, ask "
         "for less, raise `[planner] max_replan_attempts`, take a more capable `[planner] model`, or write the plan by "
-        "hand. "
-        f"What is wrong with the last answer:\n{listed}"
+        f"hand. What is wrong with the last answer:\n{listed}"
     )
 
 
