@@ -6,7 +6,7 @@ from graftline.planning.preview import Preview, preview_of
 from graftline.planning.prospects import prospects_here
 from graftline.preflight import Checked
 from graftline.report.preview_text import preview_lines
-from graftline.report.wording import counted, labelled, money
+from graftline.report.wording import labelled, money
 from graftline.settings import CostSettings
 
 
@@ -27,7 +27,6 @@ def describe_run(checked: Checked, preview: Preview | None) -> Iterator[str]:
     else:
         yield labelled("Plan", "made by the planner, and shown before an agent starts")
         yield labelled("Planner", str(checked.planner))
-        yield labelled("At once", f"{counted(settings.agent.max_concurrent, 'agent')} at most")
     for probe in checked.probes:
         version = f" {probe.version}" if probe.version else ""
         yield labelled("Agent", f"{probe.backend}{version} ({probe.binary})")
