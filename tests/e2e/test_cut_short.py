@@ -80,6 +80,7 @@ def plan() -> str:
     tasks = [
         {
             "id": task,
+            "title": f"Title of {task}",  # which other tasks' agents are told, and not the prompt
             "agent": cli.profile,
             "depends_on": [] if task in first else first,
             # So that the last one waits for the one before it of the same CLI, however that ends.

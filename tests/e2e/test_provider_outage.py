@@ -39,7 +39,11 @@ OUTAGE_SECONDS = float(os.environ.get("E2E_OUTAGE_SECONDS", "0"))
 
 def plan() -> str:
     """Eight tasks that need nothing of each other."""
-    tasks = [{"id": task, "agent": cli.profile, "writes": [f"{task}*.txt"]} for task, cli in AGENTS.items()]
+    tasks = [
+        # The title is what the agents of the other tasks are told; without one it would be the prompt.
+        {"id": task, "title": f"Title of {task}", "agent": cli.profile, "writes": [f"{task}*.txt"]}
+        for task, cli in AGENTS.items()
+    ]
     front = json.dumps({"version": "1", "title": "Outage", "tasks": tasks})
     return "\n".join([f"---\n{front}\n---\n", *(f"## {task}\n\nDO-{task}.\n" for task in AGENTS)])
 
