@@ -30,6 +30,7 @@ pytestmark = runs_flows
 
 SECONDS = 60
 REQUEST = "Build four files."
+OTHERWISE = "Leave the report out."
 HELD = "the answer that is waited for"
 
 
@@ -91,10 +92,16 @@ class Planner:
             "prices.planning": {"input": 1.0, "output": 1.0},
         }
 
-    def answers(self, plan: list[JsonValue], **patches: list[Mapping[str, object]]) -> None:
-        """Make the model answer the request with a plan, and each failed task with these turns."""
-        draft = {"title": "Test plan", "summary": "", "tasks": plan}
-        scenarios = [{"match": REQUEST, "without_tools": True, "turns": [{"structured": draft}]}]
+    def answers(self, *plans: list[JsonValue], **patches: list[Mapping[str, object]]) -> None:
+        """Make the model answer the request with a plan, and with the other one when a person rejects that.
+
+        It answers each failed task with the turns of its name.
+        """
+        drafts = [{"structured": {"title": "Test plan", "summary": "", "tasks": plan}} for plan in plans]
+        scenarios: list[dict[str, object]] = [
+            {"match": REQUEST, "without_tools": True, "turns": drafts[:1]},
+            {"match": OTHERWISE, "without_tools": True, "turns": drafts[1:] or drafts},
+        ]
         for name, turns in patches.items():
             scenarios.append({"match": f"`{name}` has failed for good", "without_tools": True, "turns": turns})
         self.server.scenario({"scenarios": scenarios})
@@ -173,6 +180,28 @@ async def test_only_a_task_that_another_plan_may_help_asks_and_only_once(
         assert not may_ask(run, "c")
     finally:
         close_run(run)
+
+
+async def test_a_plan_that_is_rejected_with_a_comment_is_made_again_by_it(project: Project, planner: Planner) -> None:
+    planner.answers([drafted("first", "a.txt"), drafted("report", "r.txt")], [drafted("first", "a.txt")])
+    careful = {"planner": {**planner.settings["planner"], "approve": True}}
+    project.configure(SCRIPT, {}, {**planner.settings, **careful})
+    run_id = await project.schedule(None, prompt=REQUEST)
+    building = asyncio.create_task(project.enter(run_id))
+    rejected = await asked_for(project, run_id, "plan 1")
+    await fill_in(run_id, decision="reject", comment=OTHERWISE)
+    approved = await asked_for(project, run_id, "plan 2")
+    await fill_in(run_id, decision="approve")
+    built = await building
+
+    assert [task.id for task in rejected.plan.tasks] == ["first", "report"]
+    assert [task.id for task in approved.plan.tasks] == ["first"]
+    assert built.states == {"first": "succeeded"}
+    assert built.report.state is RunState.LANDED
+    first, second = planner.asked
+    assert REQUEST in first
+    assert OTHERWISE in second
+    assert [call.role for call in built.account.calls].count(Role.PLANNER) == 2
 
 
 async def test_a_failed_task_is_split_and_the_run_lands_also_when_it_was_cut_short(
