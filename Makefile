@@ -8,8 +8,8 @@ BIN := $(VENV)/bin
 CONSTRAINTS ?= --constraint requirements.lock
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 PYTEST_ARGS ?=
-# Most tests wait for other processes, so two workers take half the time; `make test WORKERS=` goes without.
-WORKERS ?= -n 2 --dist loadgroup --max-worker-restart 0
+# Most tests wait for other processes, so three workers keep two cores busy; `make test WORKERS=` goes without.
+WORKERS ?= -n 3 --dist loadgroup --max-worker-restart 0
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types contracts coverage agents bench lock clean
