@@ -29,6 +29,7 @@ from graftline.records import AttemptRecord, read_record
 from graftline.retirement import remove_retired
 from graftline.run import Run
 from graftline.store import RunFolder, all_runs
+from graftline.verify.runner import home_of_tests
 
 GRACE_SECONDS = 3.0
 _STAGE = re.compile(rb'\n\{"at":"[^"\n]*","event":"(run-(?:prepared|suspended|ended))"')
@@ -72,7 +73,8 @@ def find_dead(state_dir: Path) -> list[RunFolder]:
 async def end_left_behind(folder: RunFolder, journal: Journal) -> tuple[str, ...]:
     """End what a dead process of a run left running, and name it; the caller holds the run's lease.
 
-    All process groups that it recorded, and then what agents started and left their group; each side by side.
+    All process groups that it recorded, and then what agents started and left their group, and tests that began to run
+    in the moment before they were recorded; each side by side.
     """
     entries = last_entry(journal)
     ended: list[str] = []
@@ -87,12 +89,19 @@ async def end_left_behind(folder: RunFolder, journal: Journal) -> tuple[str, ...
         if await end_family(mark, GRACE_SECONDS):
             ended.append(f"what the agent of {entry.task} had started")
 
+    async def end_tests(entry: Entry) -> None:
+        label = str(entry.data["label"])
+        if await end_family(f"HOME={home_of_tests(folder.verify(label))}", GRACE_SECONDS):
+            ended.append(f"tests of {label}")
+
     async with anyio.create_task_group() as group:
         for entry in _of(entries, EventKind.PROCESS_STARTED):
             group.start_soon(end, entry)
     async with anyio.create_task_group() as group:
         for entry in _of(entries, EventKind.ATTEMPT_STARTED):
             group.start_soon(end_others, entry)
+        for entry in _of(entries, EventKind.VERIFY_STARTED):
+            group.start_soon(end_tests, entry)
     return tuple(sorted(ended))
 
 

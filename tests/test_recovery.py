@@ -29,6 +29,7 @@ from graftline.report.files import read_report
 from graftline.report.model import RunState, TaskState
 from graftline.run import Run, close_run
 from graftline.store import state_place, untold_runs
+from graftline.verify.runner import home_of_tests
 from graftline.workspace import cut_workspace
 from tests.leftovers import processes_in
 from tests.pipeline import Project, task, write
@@ -99,6 +100,17 @@ def agent_of(left: Left, code: str) -> Iterator["subprocess.Popen[str]"]:
 
 
 @contextmanager
+def unrecorded(home: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process with this home that the dead one had started and had not come to write down."""
+    process = subprocess.Popen(["sleep", "300"], env={**os.environ, "HOME": str(home)}, start_new_session=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
 def stranger() -> Iterator["subprocess.Popen[bytes]"]:
     """A process that has nothing to do with any run."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
@@ -106,6 +118,18 @@ def stranger() -> Iterator["subprocess.Popen[bytes]"]:
         yield process
     finally:
         process.communicate(b"\n")
+
+
+async def test_tests_that_began_before_they_were_recorded_are_ended(offline_project: Project) -> None:
+    left = await leave_in_the_middle(offline_project)
+    left.run.journal.append(EventKind.VERIFY_STARTED, label="candidate", commit=left.run.base, command=["make"])
+    home = home_of_tests(left.run.folder.verify("candidate"))
+    left.run.lease.release()
+    with unrecorded(home) as tests:
+        (said,) = await look_after_dead_runs(os.environ)
+        assert tests.wait(timeout=10) != 0
+
+    assert "ended what it left running: tests of candidate;" in said
 
 
 async def test_agents_are_ended_with_what_they_started_and_their_work_is_kept(offline_project: Project) -> None:

@@ -38,6 +38,11 @@ _PLACE = re.compile(r'File "([^"\n]{1,500})", line \d+|([\w./+@-]{1,500}\.\w{1,1
 _PLACE_COUNT = 500
 
 
+def home_of_tests(folder: Path) -> Path:
+    """Where HOME points in tests whose folder this is; nothing else that runs has that one."""
+    return folder / "home"
+
+
 async def run_tests(
     command: TestCommand,
     *,
@@ -55,7 +60,7 @@ async def run_tests(
     command that cannot be started are results, not errors. `on_start` gets the process the moment it runs.
     """
     worktree = worktree.resolve()
-    home, plugins = folder / "home", folder / "plugins"
+    home, plugins = home_of_tests(folder), folder / "plugins"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     plugins.mkdir(mode=0o700, exist_ok=True)
     # Not in `folder`, whose path may leave too little of the 108 bytes that the path of a socket can have.
